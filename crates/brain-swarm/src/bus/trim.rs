@@ -1,0 +1,94 @@
+//! Keeps a stream bounded, and never cuts off what is still to be consumed.
+
+use std::{collections::HashMap, time::Duration};
+
+use brain_connectivity::redis::{self, Redis};
+use fred::{interfaces::StreamsInterface as _, types::Value};
+
+use crate::ids::{EntryId, StreamName};
+
+/// Where a stream may be cut: entries below the result may go.
+///
+/// `consumed` is the newest entry below which everything is stored; `others` is how far the slowest foreign group got;
+/// `retention` keeps what plain readers may still want. A stream longer than `max_len` waits for nobody but its cursor.
+pub(crate) fn cut_at(
+    consumed: EntryId,
+    others: Option<EntryId>,
+    retention: Duration,
+    length: u64,
+    max_len: u64,
+) -> EntryId {
+    if length > max_len {
+        return consumed;
+    }
+    let age = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
+    let aged = EntryId {
+        ms: consumed.ms.saturating_sub(age),
+        seq: 0,
+    };
+    consumed.min(aged).min(others.unwrap_or(consumed))
+}
+
+/// Cuts a stream. Returns how many entries went.
+pub(crate) async fn trim(
+    redis: &Redis,
+    stream: &StreamName,
+    bus: &brain_config::Bus,
+    consumed: EntryId,
+) -> Result<u64, redis::Error> {
+    let commands = redis.commands();
+    let length: u64 = commands.xlen(stream.as_str()).await?;
+    if length == 0 {
+        return Ok(0);
+    }
+    let groups: Vec<HashMap<String, Value>> = commands.xinfo_groups(stream.as_str()).await?;
+    let mut others = None;
+    for group in &groups {
+        let name = group.get("name").and_then(Value::as_string).unwrap_or_default();
+        if name == bus.group {
+            continue;
+        }
+        let mut reached: Option<EntryId> = group
+            .get("last-delivered-id")
+            .and_then(Value::as_str)
+            .and_then(|id| id.parse().ok());
+        if group.get("pending").and_then(Value::as_i64).unwrap_or(0) > 0 {
+            // [count, smallest id, largest id, consumers]
+            let pending: Value = commands.xpending(stream.as_str(), name.as_str(), ()).await?;
+            let smallest = pending
+                .into_array()
+                .get(1)
+                .and_then(Value::as_str)
+                .and_then(|id| id.parse().ok());
+            reached = smallest.or(reached);
+        }
+        others = match (others, reached) {
+            (Some(a), Some(b)) => Some(std::cmp::min::<EntryId>(a, b)),
+            (a, b) => a.or(b),
+        };
+    }
+    let cut = cut_at(consumed, others, bus.stream_retention, length, bus.stream_max_len);
+    Ok(commands.xtrim(stream.as_str(), ("MINID", "~", cut.to_string())).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id() -> impl Strategy<Value = EntryId> {
+        (0..10_000u64, 0..3u64).prop_map(|(ms, seq)| EntryId { ms, seq })
+    }
+
+    proptest! {
+        #[test]
+        fn never_cuts_what_is_not_consumed(consumed in id(), others in proptest::option::of(id()), age in 0..20_000u64, length in 0..20u64) {
+            let cut = cut_at(consumed, others, Duration::from_millis(age), length, 10);
+            prop_assert!(cut <= consumed);
+            if length <= 10 && let Some(others) = others {
+                prop_assert!(cut <= others);
+            }
+        }
+    }
+}

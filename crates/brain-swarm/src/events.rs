@@ -1,0 +1,148 @@
+//! Reading the events of a swarm, in the order in which they were committed.
+
+use brain_connectivity::postgres::{self, Postgres};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::Row;
+
+use crate::ids::{ActorId, EventId, RunId, SwarmId, TenantId};
+
+/// How many events one page looks at, at most: a rare filter makes short pages, not slow ones.
+const SCAN: i64 = 20_000;
+
+/// Which events to read.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// Of this tenant.
+    pub tenant_id: TenantId,
+    /// Of this swarm.
+    pub swarm_id: SwarmId,
+    /// Of this run.
+    pub run_id: Option<RunId>,
+    /// Of this type.
+    pub kind: Option<String>,
+    /// By this actor.
+    pub actor_id: Option<ActorId>,
+    /// After this `seq`; 0 for all.
+    pub after: i64,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A stored event, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredEvent {
+    /// Its id.
+    pub id: EventId,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its swarm.
+    pub swarm_id: SwarmId,
+    /// Its run.
+    pub run_id: RunId,
+    /// Who published it.
+    pub actor_id: ActorId,
+    /// What it says.
+    pub payload: Value,
+    /// When, by the publisher's clock.
+    pub created_at: Timestamp,
+    /// Its place in the swarm.
+    pub seq: i64,
+    /// When it was stored, by the database's clock.
+    pub stored_at: Timestamp,
+    /// The version of its schema.
+    pub schema_version: i16,
+    /// The work it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// The event that caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causation_id: Option<EventId>,
+    /// The runbook that governs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runbook_id: Option<String>,
+    /// Its W3C trace context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// Its W3C trace state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<String>,
+    /// Why it changed nothing, when it was meant to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Some events, in order of `seq`.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The events.
+    pub events: Vec<StoredEvent>,
+    /// Read on after this `seq`; `None` when nothing newer exists now. A page may be short and still have one.
+    pub next_after: Option<i64>,
+    /// The newest `seq` of the swarm; 0 when it has none.
+    pub last_seq: i64,
+}
+
+/// Reads a page of events.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(postgres: &Postgres, query: &Query) -> Result<Page, postgres::Error> {
+    let client = postgres.client().await?;
+    let statement = client.prepare_cached(include_str!("sql/select_events.sql")).await?;
+    let newest = client
+        .prepare_cached("SELECT last_seq FROM swarm_sequences WHERE tenant_id = $1 AND swarm_id = $2")
+        .await?;
+    let (tenant, swarm) = (query.tenant_id.as_str(), query.swarm_id.as_str());
+    let last_seq: i64 = client
+        .query_opt(&newest, &[&tenant, &swarm])
+        .await?
+        .map_or(0, |row| row.get(0));
+    // What comes after the newest number known now is left to the next page, so that the page and its number agree.
+    let until = query.after.saturating_add(SCAN).min(last_seq);
+    let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+    let run = query.run_id.as_ref().map(AsRef::<str>::as_ref);
+    let actor = query.actor_id.as_ref().map(AsRef::<str>::as_ref);
+    let rows = client
+        .query(
+            &statement,
+            &[&tenant, &swarm, &query.after, &until, &run, &query.kind, &actor, &limit],
+        )
+        .await?;
+    let events: Vec<StoredEvent> = rows.iter().map(|row| stored_event(&query.swarm_id, row)).collect();
+    let full = events.len() >= query.limit;
+    let reached = if full {
+        events.last().map_or(query.after, |event| event.seq)
+    } else {
+        until
+    };
+    Ok(Page {
+        next_after: (reached < last_seq).then_some(reached),
+        events,
+        last_seq,
+    })
+}
+
+fn stored_event(swarm: &SwarmId, row: &Row) -> StoredEvent {
+    StoredEvent {
+        seq: row.get(0),
+        id: EventId::trusted(row.get(1)),
+        kind: row.get(2),
+        swarm_id: swarm.clone(),
+        schema_version: row.get(3),
+        run_id: RunId::trusted(row.get(4)),
+        actor_id: ActorId::trusted(row.get(5)),
+        payload: row.get(6),
+        correlation_id: row.get(7),
+        causation_id: row.get::<_, Option<&str>>(8).map(EventId::trusted),
+        runbook_id: row.get(9),
+        traceparent: row.get(10),
+        tracestate: row.get(11),
+        created_at: row.get(12),
+        stored_at: row.get(13),
+        note: row.get(14),
+    }
+}

@@ -1,0 +1,677 @@
+//! The consumer of one partition: reads entries, checks them, stores them, acknowledges them.
+//!
+//! Invariants: an entry is acknowledged only after the commit that stored it or made it a dead letter; while the database is
+//! away nothing is skipped; an entry that the database refuses is tried alone and holds up nobody else.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use brain_connectivity::{
+    postgres::{self, Kind, Postgres},
+    redis::{self, Redis},
+    retry::Backoff,
+};
+use fred::{interfaces::StreamsInterface as _, types::Value};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    leases::Lease,
+    retries::{Retries, Retry},
+    status::{ConsumerState, Handle},
+};
+use crate::{
+    bus::{StreamNames, entry::RawEntry, reader::Reader, trim},
+    dead_letters::{NewDeadLetter, Reason},
+    event::{Defaults, Event, Invalid},
+    ids::{EntryId, TenantId},
+    ingest::{self, Batch, Entry, Input, Position},
+    metric_names,
+    relay::{Marks, RelayQueue},
+};
+
+/// How often a busy stream is trimmed.
+const TRIM_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the stored cursor may lag behind what is known to be stored.
+const CURSOR_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a partition's consumer works with.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) postgres: Postgres,
+    pub(super) redis: Redis,
+    pub(super) bus: brain_config::Bus,
+    pub(super) streams: StreamNames,
+    pub(super) replica_id: String,
+    pub(super) queue: RelayQueue,
+    pub(super) status: Handle,
+}
+
+/// Entries as the reader hands them to the writer: parsed, in order.
+struct Delivery {
+    entries: Vec<(RawEntry, Parsed)>,
+}
+
+impl Delivery {
+    /// How many of the entries are not the relay's own.
+    fn news(&self) -> usize {
+        self.entries
+            .iter()
+            .filter(|(_, parsed)| !matches!(parsed, Parsed::Relayed { .. }))
+            .count()
+    }
+}
+
+enum Parsed {
+    /// The relay's own entry; `sure`: this process wrote it.
+    Relayed {
+        sure: bool,
+    },
+    Event(Arc<Event>),
+    Bad(Reason, String),
+}
+
+/// How a consumer ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It was told to.
+    Asked,
+    /// Somebody else has the lease.
+    LeaseLost,
+}
+
+pub(super) struct Partition {
+    parts: Parts,
+    lease: Lease,
+    marks: Marks,
+    /// Everything up to here is stored.
+    cursor: Option<EntryId>,
+    /// The cursor as the database has it.
+    durable: Option<EntryId>,
+    /// When to store the cursor at the latest, if it is ahead of the stored one.
+    cursor_due: Option<Instant>,
+    retries: Retries,
+    trim_due: Option<Instant>,
+    /// A delivery that did not fit into the last batch.
+    held: Option<Delivery>,
+}
+
+impl Partition {
+    pub(super) fn new(parts: Parts, lease: Lease, marks: Marks) -> Self {
+        let retries = Retries::new(parts.bus.max_attempts);
+        Self {
+            cursor: lease.cursor,
+            durable: lease.cursor,
+            cursor_due: None,
+            parts,
+            lease,
+            marks,
+            retries,
+            trim_due: None,
+            held: None,
+        }
+    }
+
+    /// Runs until `stop`, finishing the batch in hand, or until the lease is lost.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> End {
+        let (sender, deliveries) = mpsc::channel(1);
+        let reading = tokio::spawn(read_on(
+            self.parts.clone(),
+            self.lease.clone(),
+            self.marks.clone(),
+            sender,
+            stop.clone(),
+        ));
+        let end = self.store_on(deliveries, &stop).await;
+        // The reader may be in the middle of a blocking read, of which nobody needs the answer: it stays pending.
+        reading.abort();
+        end
+    }
+
+    async fn store_on(&mut self, mut deliveries: mpsc::Receiver<Delivery>, stop: &CancellationToken) -> End {
+        loop {
+            self.parts
+                .status
+                .edit(&self.lease.stream, |consumer| consumer.apply_beat = Instant::now());
+            let idle = self
+                .parts
+                .bus
+                .poll_interval
+                .min(self.retries.next_in().unwrap_or(Duration::MAX));
+            let delivery = match self.held.take() {
+                Some(held) => Some(held),
+                None => tokio::select! {
+                    biased;
+                    () = stop.cancelled() => None,
+                    delivery = deliveries.recv() => delivery,
+                    () = tokio::time::sleep(idle) => Some(Delivery { entries: Vec::new() }),
+                },
+            };
+            // The reader ends only when it is told to or panics; either way this consumer is done.
+            let Some(mut delivery) = delivery else {
+                return End::Asked;
+            };
+            while !delivery.entries.is_empty()
+                && let Ok(more) = deliveries.try_recv()
+            {
+                if delivery.news() + more.news() > self.parts.bus.batch_size {
+                    self.held = Some(more);
+                    break;
+                }
+                delivery.entries.extend(more.entries);
+            }
+            if !delivery.entries.is_empty()
+                && let Err(end) = self.store(delivery, stop).await
+            {
+                return end;
+            }
+            if let Err(end) = self.retry(stop).await {
+                return end;
+            }
+            if let Err(end) = self.store_cursor(stop).await {
+                return end;
+            }
+            self.trim().await;
+        }
+    }
+
+    /// The relay's own entries move the cursor without a transaction each; it is stored within a second.
+    async fn store_cursor(&mut self, stop: &CancellationToken) -> Result<(), End> {
+        if self.cursor_due.is_none_or(|due| Instant::now() < due) {
+            return Ok(());
+        }
+        let batch = Batch {
+            position: self.position(self.cursor),
+            ..Batch::default()
+        };
+        match self.commit(&batch, stop).await {
+            Ok(()) => {
+                self.durable = self.cursor;
+                self.cursor_due = None;
+                Ok(())
+            }
+            Err(Refusal::End(end)) => Err(end),
+            Err(Refusal::Data(problem)) => {
+                tracing::error!(stream.name = %self.lease.stream, error = problem, "the cursor was refused by the database");
+                Ok(())
+            }
+        }
+    }
+
+    /// Stores a delivery, however long that takes.
+    async fn store(&mut self, delivery: Delivery, stop: &CancellationToken) -> Result<(), End> {
+        let Some(last) = delivery.entries.last().map(|(entry, _)| entry.id) else {
+            return Ok(());
+        };
+        let cursor = Some(self.cursor.map_or(last, |cursor| cursor.max(last)));
+        let ids: Vec<String> = delivery.entries.iter().map(|(entry, _)| entry.id.to_string()).collect();
+        let mut batch = self.batch(delivery, stop).await?;
+        if let Some(position) = &mut batch.position {
+            position.cursor = cursor;
+        }
+        self.trim_due.get_or_insert_with(|| Instant::now() + TRIM_EVERY);
+        self.parts
+            .status
+            .edit(&self.lease.stream, |consumer| consumer.cursor = cursor);
+        if batch.inputs.is_empty() && batch.dead_letters.is_empty() {
+            self.cursor = cursor;
+            self.cursor_due.get_or_insert_with(|| Instant::now() + CURSOR_WITHIN);
+            self.acknowledge(ids).await;
+            return Ok(());
+        }
+        match self.commit(&batch, stop).await {
+            Ok(()) => self.acknowledge(ids).await,
+            Err(Refusal::End(end)) => return Err(end),
+            Err(Refusal::Data(_)) => {
+                // Something in it is refused: each alone, so that only the culprit waits.
+                let mut stored = ids;
+                for input in batch.inputs.drain(..) {
+                    let single = Batch {
+                        inputs: vec![input],
+                        position: self.position(None),
+                        ..Batch::default()
+                    };
+                    match self.commit(&single, stop).await {
+                        Ok(()) => {}
+                        Err(Refusal::End(end)) => return Err(end),
+                        Err(Refusal::Data(problem)) => {
+                            for input in single.inputs {
+                                stored
+                                    .retain(|id| input.entry.as_ref().is_none_or(|entry| entry.id.to_string() != *id));
+                                self.retries.add(input, problem.clone());
+                            }
+                        }
+                    }
+                }
+                // The rest of the batch: dead letters and the cursor.
+                match self.commit(&batch, stop).await {
+                    Ok(()) => self.acknowledge(stored).await,
+                    Err(Refusal::End(end)) => return Err(end),
+                    Err(Refusal::Data(problem)) => {
+                        tracing::error!(stream.name = %self.lease.stream, error = problem, "a dead letter was refused by the database");
+                    }
+                }
+            }
+        }
+        self.cursor = cursor;
+        self.durable = cursor;
+        self.cursor_due = None;
+        Ok(())
+    }
+
+    fn position(&self, cursor: Option<EntryId>) -> Option<Position> {
+        Some(Position {
+            stream: self.lease.stream.clone(),
+            owner: self.parts.replica_id.clone(),
+            token: self.lease.token,
+            cursor,
+        })
+    }
+
+    /// What is to be stored of a delivery.
+    async fn batch(&self, delivery: Delivery, stop: &CancellationToken) -> Result<Batch, End> {
+        let doubtful: Vec<&RawEntry> = delivery
+            .entries
+            .iter()
+            .filter(|(_, parsed)| matches!(parsed, Parsed::Relayed { sure: false }))
+            .map(|(entry, _)| entry)
+            .collect();
+        let relayed = if doubtful.is_empty() {
+            Vec::new()
+        } else {
+            self.confirm(&doubtful, stop).await?
+        };
+        let mut batch = Batch {
+            position: self.position(None),
+            ..Batch::default()
+        };
+        for (raw, parsed) in delivery.entries {
+            let parsed = match parsed {
+                Parsed::Relayed { sure } if sure || relayed.contains(&raw.id) => continue,
+                // It claims to come from the relay and does not: an entry like any other.
+                Parsed::Relayed { .. } => parse(&raw, self.parts.bus.max_event_bytes),
+                parsed => parsed,
+            };
+            match parsed {
+                Parsed::Event(event) => {
+                    let entry = Entry {
+                        id: raw.id,
+                        raw: raw.raw(),
+                        deliveries: raw.deliveries,
+                    };
+                    batch.inputs.push(Input {
+                        event,
+                        group: batch.inputs.len(),
+                        entry: Some(entry),
+                    });
+                }
+                Parsed::Bad(reason, detail) => batch.dead_letters.push(self.letter(&raw, reason, detail)),
+                Parsed::Relayed { .. } => {}
+            }
+        }
+        Ok(batch)
+    }
+
+    fn letter(&self, raw: &RawEntry, reason: Reason, detail: String) -> NewDeadLetter {
+        metrics::counter!(metric_names::DEAD_LETTERS, "reason" => reason.as_str()).increment(1);
+        tracing::warn!(stream.name = %self.lease.stream, stream.entry_id = %raw.id, reason = reason.as_str(), detail, "stream entry became a dead letter");
+        NewDeadLetter {
+            tenant_id: TenantId::single(),
+            stream: self.lease.stream.clone(),
+            entry: raw.id,
+            reason,
+            detail,
+            raw: raw.raw(),
+            deliveries: raw.deliveries,
+            swarm_id: None,
+            event_id: None,
+            event_type: None,
+        }
+    }
+
+    /// Which of these entries are what the relay wrote: the database knows.
+    async fn confirm(&self, entries: &[&RawEntry], stop: &CancellationToken) -> Result<Vec<EntryId>, End> {
+        let mut waits = backoff().delays();
+        loop {
+            match self.confirm_once(entries).await {
+                Ok(ids) => return Ok(ids),
+                Err(error) => self.wait(&error, waits.next(), stop).await?,
+            }
+        }
+    }
+
+    async fn confirm_once(&self, entries: &[&RawEntry]) -> Result<Vec<EntryId>, postgres::Error> {
+        let marks: Vec<_> = entries.iter().filter_map(|entry| entry.relay_mark()).collect();
+        let swarms: Vec<&str> = marks.iter().map(|mark| mark.swarm.as_str()).collect();
+        let seqs: Vec<i64> = marks.iter().map(|mark| mark.seq).collect();
+        let ids: Vec<&str> = marks.iter().map(|mark| mark.id.as_str()).collect();
+        let ordinals: Vec<i32> = (0..i32::try_from(marks.len()).unwrap_or(i32::MAX)).collect();
+        let client = self.parts.postgres.client().await?;
+        let statement = client.prepare_cached(include_str!("../sql/select_relayed.sql")).await?;
+        let rows = client
+            .query(
+                &statement,
+                &[&swarms, &seqs, &ids, &ordinals, &TenantId::single().as_str()],
+            )
+            .await?;
+        let marked: Vec<EntryId> = entries
+            .iter()
+            .filter(|entry| entry.relay_mark().is_some())
+            .map(|entry| entry.id)
+            .collect();
+        Ok(rows
+            .iter()
+            .filter_map(|row| marked.get(usize::try_from(row.get::<_, i32>(0)).ok()?).copied())
+            .collect())
+    }
+
+    /// Commits, waiting out a database that is away.
+    async fn commit(&self, batch: &Batch, stop: &CancellationToken) -> Result<(), Refusal> {
+        let mut waits = backoff().delays();
+        loop {
+            let started = Instant::now();
+            match ingest::commit(&self.parts.postgres, &self.parts.streams, batch).await {
+                Ok(committed) => {
+                    metric_names::batch_committed("stream", batch.inputs.len(), started.elapsed());
+                    let stored = committed
+                        .outcomes
+                        .iter()
+                        .filter(|outcome| matches!(outcome, ingest::Outcome::Stored { .. }))
+                        .count();
+                    self.parts.status.edit(&self.lease.stream, |consumer| {
+                        consumer.state = ConsumerState::Running;
+                        consumer.problem = None;
+                        consumer.stored += stored as u64;
+                    });
+                    self.parts.queue.add(committed.relay);
+                    return Ok(());
+                }
+                Err(ingest::Error::LeaseLost(_)) => return Err(Refusal::End(End::LeaseLost)),
+                Err(ingest::Error::Database(error)) if error.kind() == Kind::InvalidData => {
+                    return Err(Refusal::Data(error.to_string()));
+                }
+                Err(ingest::Error::Database(error)) => {
+                    self.wait(&error, waits.next(), stop).await.map_err(Refusal::End)?
+                }
+            }
+        }
+    }
+
+    async fn wait(&self, error: &postgres::Error, wait: Option<Duration>, stop: &CancellationToken) -> Result<(), End> {
+        tracing::warn!(stream.name = %self.lease.stream, error = %error, "storing will be tried again");
+        self.parts.status.edit(&self.lease.stream, |consumer| {
+            consumer.state = ConsumerState::Failing;
+            consumer.problem = Some(error.to_string());
+            consumer.apply_beat = Instant::now();
+        });
+        tokio::select! {
+            () = stop.cancelled() => Err(End::Asked),
+            () = tokio::time::sleep(wait.unwrap_or(Duration::from_secs(1))) => Ok(()),
+        }
+    }
+
+    /// An acknowledgement that fails is made up for: the entry comes again and is recognised.
+    async fn acknowledge(&self, ids: Vec<String>) {
+        if ids.is_empty() {
+            return;
+        }
+        let answer: Result<Value, _> = self
+            .parts
+            .redis
+            .commands()
+            .xack(self.lease.stream.as_str(), self.parts.bus.group.as_str(), ids)
+            .await;
+        if let Err(error) = answer {
+            tracing::warn!(stream.name = %self.lease.stream, error = %error, "entries are stored but could not be acknowledged");
+        }
+    }
+
+    /// Tries what was refused, each alone; what is out of attempts becomes a dead letter.
+    async fn retry(&mut self, stop: &CancellationToken) -> Result<(), End> {
+        for retry in self.retries.due() {
+            let Retry {
+                input,
+                attempts,
+                problem,
+            } = retry;
+            let Some(entry) = input.entry.clone() else { continue };
+            if attempts >= self.parts.bus.max_attempts {
+                let raw = RawEntry {
+                    id: entry.id,
+                    fields: vec![("event".into(), entry.raw)],
+                    deliveries: entry.deliveries,
+                };
+                let detail = format!("the database refused it {attempts} times: {problem}");
+                let mut letter = self.letter(&raw, Reason::ApplyFailed, detail);
+                letter.deliveries = i32::try_from(attempts).unwrap_or(i32::MAX);
+                letter.swarm_id = Some(input.event.swarm_id.clone());
+                letter.event_id = Some(input.event.id.clone());
+                letter.event_type = Some(input.event.kind.as_str().to_owned());
+                let batch = Batch {
+                    dead_letters: vec![letter],
+                    position: self.position(None),
+                    ..Batch::default()
+                };
+                match self.commit(&batch, stop).await {
+                    Ok(()) => self.acknowledge(vec![entry.id.to_string()]).await,
+                    Err(Refusal::End(end)) => return Err(end),
+                    Err(Refusal::Data(problem)) => {
+                        tracing::error!(stream.name = %self.lease.stream, error = problem, "a dead letter was refused by the database");
+                    }
+                }
+                continue;
+            }
+            let batch = Batch {
+                inputs: vec![input],
+                position: self.position(None),
+                ..Batch::default()
+            };
+            match self.commit(&batch, stop).await {
+                Ok(()) => self.acknowledge(vec![entry.id.to_string()]).await,
+                Err(Refusal::End(end)) => return Err(end),
+                Err(Refusal::Data(problem)) => {
+                    for input in batch.inputs {
+                        self.retries.again(input, attempts + 1, problem.clone());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn trim(&mut self) {
+        let Some(due) = self.trim_due else { return };
+        let Some(cursor) = self.durable else { return };
+        if Instant::now() < due {
+            return;
+        }
+        let consumed = self.retries.oldest().map_or(cursor, |oldest| cursor.min(oldest));
+        self.trim_due = None;
+        match trim::trim(&self.parts.redis, &self.lease.stream, &self.parts.bus, consumed).await {
+            Ok(0) => {}
+            // There may be more once it has aged.
+            Ok(_) => self.trim_due = Some(Instant::now() + self.parts.bus.stream_retention.max(TRIM_EVERY)),
+            Err(error) => {
+                tracing::warn!(stream.name = %self.lease.stream, error = %error, "the stream could not be trimmed")
+            }
+        }
+    }
+}
+
+/// Why a batch is not stored.
+enum Refusal {
+    End(End),
+    Data(String),
+}
+
+fn backoff() -> Backoff {
+    Backoff {
+        initial: Duration::from_millis(50),
+        max: Duration::from_secs(2),
+        ..Backoff::default()
+    }
+}
+
+/// Reads, parses and hands over, until told to stop.
+async fn read_on(
+    parts: Parts,
+    lease: Lease,
+    marks: Marks,
+    deliveries: mpsc::Sender<Delivery>,
+    stop: CancellationToken,
+) {
+    let mut waits = backoff().delays();
+    let start = parts.bus.start_id.to_string();
+    let mut reader = loop {
+        match Reader::open(
+            &parts.redis,
+            &lease.stream,
+            &parts.bus,
+            &parts.replica_id,
+            start.clone(),
+        ) {
+            Ok(reader) => break reader,
+            Err(error) => read_failed(&parts, &lease, &error, waits.next(), &stop).await,
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+    };
+    let mut has_group = false;
+    while !stop.is_cancelled() {
+        let entries = async {
+            if !has_group {
+                reader.ensure_group(stored_cursor(&parts, &lease).await).await?;
+            }
+            reader.read().await
+        };
+        let entries = tokio::select! {
+            () = stop.cancelled() => break,
+            entries = entries => entries,
+        };
+        match entries {
+            Ok(entries) => {
+                has_group = true;
+                waits = backoff().delays();
+                parts.status.edit(&lease.stream, |consumer| {
+                    consumer.read_beat = Instant::now();
+                    if consumer.state == ConsumerState::Starting
+                        || consumer
+                            .problem
+                            .as_deref()
+                            .is_some_and(|problem| problem.starts_with("redis"))
+                    {
+                        consumer.state = ConsumerState::Running;
+                        consumer.problem = None;
+                    }
+                });
+                if entries.is_empty() {
+                    continue;
+                }
+                let parsed = entries
+                    .into_iter()
+                    .map(|entry| (classify(&entry, &marks, parts.bus.max_event_bytes), entry));
+                let delivery = Delivery {
+                    entries: parsed.map(|(parsed, entry)| (entry, parsed)).collect(),
+                };
+                // A full channel is the writer at work, not a stuck reader.
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    sent = deliveries.send(delivery) => if sent.is_err() { break },
+                    () = keep_beating(&parts, &lease) => {}
+                }
+            }
+            Err(error) => {
+                // After whatever broke the connection the group may be gone, and what was delivered may not have arrived.
+                has_group = false;
+                read_failed(&parts, &lease, &error, waits.next(), &stop).await;
+            }
+        }
+    }
+    reader.close().await;
+}
+
+/// Never ends: moves the reader's beat while it waits for the writer.
+async fn keep_beating(parts: &Parts, lease: &Lease) {
+    loop {
+        parts
+            .status
+            .edit(&lease.stream, |consumer| consumer.read_beat = Instant::now());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// The cursor as it is stored now; that of the lease where it cannot be read.
+async fn stored_cursor(parts: &Parts, lease: &Lease) -> Option<EntryId> {
+    let read = async {
+        let client = parts.postgres.client().await?;
+        let row = client
+            .query_opt(
+                "SELECT cursor FROM swarm_streams WHERE stream_name = $1",
+                &[&lease.stream.as_str()],
+            )
+            .await?;
+        Ok::<_, postgres::Error>(row.and_then(|row| row.get::<_, Option<String>>(0)))
+    };
+    match read.await {
+        Ok(cursor) => cursor.and_then(|cursor| cursor.parse().ok()),
+        Err(_) => lease.cursor,
+    }
+}
+
+async fn read_failed(
+    parts: &Parts,
+    lease: &Lease,
+    error: &redis::Error,
+    wait: Option<Duration>,
+    stop: &CancellationToken,
+) {
+    tracing::warn!(stream.name = %lease.stream, error = %error, "reading will be tried again");
+    parts.status.edit(&lease.stream, |consumer| {
+        consumer.state = ConsumerState::Failing;
+        consumer.problem = Some(error.to_string());
+        consumer.read_beat = Instant::now();
+    });
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(wait.unwrap_or(Duration::from_secs(1))) => {}
+    }
+}
+
+fn classify(entry: &RawEntry, marks: &Marks, max_bytes: usize) -> Parsed {
+    match entry.relay_mark() {
+        Some(mark) => Parsed::Relayed {
+            sure: marks.recognise(&mark),
+        },
+        None => parse(entry, max_bytes),
+    }
+}
+
+fn parse(entry: &RawEntry, max_bytes: usize) -> Parsed {
+    let Some(json) = entry.event() else {
+        let fields: Vec<String> = entry
+            .fields
+            .iter()
+            .take(8)
+            .map(|(key, _)| String::from_utf8_lossy(key).into_owned())
+            .collect();
+        return Parsed::Bad(
+            Reason::Malformed,
+            format!("the entry has no field `event`, only: {}", fields.join(", ")),
+        );
+    };
+    match Event::parse(json, max_bytes, &Defaults::default()) {
+        Ok(event) => Parsed::Event(Arc::new(event)),
+        Err(problem) => {
+            let reason = match problem {
+                Invalid::Malformed(_) => Reason::Malformed,
+                Invalid::TooLarge { .. } => Reason::TooLarge,
+                Invalid::Envelope(_) | Invalid::Schema { .. } => Reason::SchemaViolation,
+            };
+            Parsed::Bad(reason, problem.to_string())
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The JSON Schema of each event type and version, checked before anything is stored.
+//!
+//! Invariant: a known type has at least version 1, and every schema in the catalogue compiles (a test says so).
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use crate::{
+    event::{EventType, Invalid},
+    ids::{self, InvalidId, MAX_ID_BYTES},
+};
+
+/// The catalogue: type, version, schema text.
+const SCHEMAS: [(&str, i16, &str); 8] = [
+    ("task.created", 1, include_str!("../schemas/task.created.v1.json")),
+    ("task.assigned", 1, include_str!("../schemas/task.assigned.v1.json")),
+    ("task.completed", 1, include_str!("../schemas/task.completed.v1.json")),
+    ("task.failed", 1, include_str!("../schemas/task.failed.v1.json")),
+    ("agent.message", 1, include_str!("../schemas/agent.message.v1.json")),
+    ("agent.lost", 1, include_str!("../schemas/agent.lost.v1.json")),
+    ("run.started", 1, include_str!("../schemas/run.started.v1.json")),
+    ("run.finished", 1, include_str!("../schemas/run.finished.v1.json")),
+];
+
+/// How many problems of one payload are named; the rest is counted.
+const MAX_PROBLEMS: usize = 5;
+
+static VALIDATORS: LazyLock<BTreeMap<(&'static str, i16), Validator>> = LazyLock::new(|| {
+    let compile = |text: &str| {
+        serde_json::from_str(text)
+            .ok()
+            .and_then(|schema: Value| jsonschema::validator_for(&schema).ok())
+    };
+    SCHEMAS
+        .iter()
+        .filter_map(|(kind, version, text)| Some(((*kind, *version), compile(text)?)))
+        .collect()
+});
+
+/// The schemas of the known types as `(type, version, JSON text)`.
+#[must_use]
+pub fn catalogue() -> &'static [(&'static str, i16, &'static str)] {
+    &SCHEMAS
+}
+
+/// Checks a payload. Custom types have no schema and pass.
+pub(crate) fn check(kind: &EventType, version: i16, payload: &Value) -> Result<(), Invalid> {
+    let name = kind.as_str();
+    let schema_problem = |problem: String| {
+        Err(Invalid::Schema {
+            kind: name.to_owned(),
+            version,
+            problem,
+        })
+    };
+    if version < 1 {
+        return schema_problem("schemaVersion must be at least 1".to_owned());
+    }
+    if matches!(kind, EventType::Custom(_)) {
+        return Ok(());
+    }
+    let Some(validator) = VALIDATORS.get(&(name, version)) else {
+        let known: Vec<String> = SCHEMAS
+            .iter()
+            .filter(|(kind, ..)| *kind == name)
+            .map(|(_, version, _)| version.to_string())
+            .collect();
+        return schema_problem(format!("no such schema version; known: {}", known.join(", ")));
+    };
+    if validator.is_valid(payload) {
+        return ids_in(payload).or_else(|error| schema_problem(error.to_string()));
+    }
+    let problems: Vec<String> = validator
+        .iter_errors(payload)
+        .map(|error| {
+            let place = error.instance_path().to_string();
+            let text: String = error.to_string().chars().take(200).collect();
+            if place.is_empty() {
+                text
+            } else {
+                format!("{place}: {text}")
+            }
+        })
+        .collect();
+    let mut shown = problems
+        .iter()
+        .take(MAX_PROBLEMS)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
+    if problems.len() > MAX_PROBLEMS {
+        shown.push_str(&format!("; and {} more", problems.len() - MAX_PROBLEMS));
+    }
+    schema_problem(shown)
+}
+
+/// JSON Schema counts characters; identifiers are bounded in bytes and hold no control characters.
+fn ids_in(payload: &Value) -> Result<(), InvalidId> {
+    for field in ["taskId", "agentId", "assignedAgentId", "role", "capability"] {
+        if let Some(Value::String(id)) = payload.get(field) {
+            ids::check(field, id, MAX_ID_BYTES)?;
+        }
+    }
+    for id in payload
+        .get("capabilities")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
+        ids::check("capabilities", id, MAX_ID_BYTES)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_schema_compiles_and_every_known_type_has_one() {
+        assert_eq!(VALIDATORS.len(), SCHEMAS.len());
+        for kind in EventType::KNOWN {
+            assert!(VALIDATORS.contains_key(&(kind.as_str(), 1)), "{kind}");
+        }
+    }
+
+    #[test]
+    fn names_the_place_and_the_problem() {
+        let problem = check(&EventType::TaskCreated, 1, &json!({"taskId": "", "priority": "high"}))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            problem.contains("/taskId") && problem.contains("/priority"),
+            "{problem}"
+        );
+        let problem = check(&EventType::TaskCreated, 9, &json!({"taskId": "t"}))
+            .unwrap_err()
+            .to_string();
+        assert!(problem.contains("known: 1"), "{problem}");
+        assert!(check(&EventType::AgentMessage, 1, &json!({"state": "done"})).is_err());
+        check(&EventType::Custom("build.finished".into()), 1, &json!({"anything": 1})).unwrap();
+    }
+}

@@ -1,0 +1,7 @@
+SELECT format('swarm %s: last_seq is %s, but %s events run from %s to %s', s.swarm_id, s.last_seq, COALESCE(e.events, 0), e.first, e.last)
+FROM swarm_sequences s
+FULL JOIN (
+    SELECT tenant_id, swarm_id, count(*) AS events, min(seq) AS first, max(seq) AS last
+    FROM swarm_events
+    GROUP BY tenant_id, swarm_id) e USING (tenant_id, swarm_id)
+WHERE s.last_seq IS NULL OR s.last_seq <> COALESCE(e.events, 0) OR (s.last_seq > 0 AND (e.first <> 1 OR e.last <> s.last_seq))

@@ -1,0 +1,7 @@
+//! The swarm against real servers.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bus;
+mod flow;
+mod replicas;
+mod world;
