@@ -6,6 +6,7 @@
 mod leases;
 mod partition;
 mod probe;
+mod reading;
 mod retries;
 mod status;
 mod sweep;

@@ -3,7 +3,10 @@
 //! Invariants: what was delivered and not acknowledged, to this consumer or to one that is gone, is read first; a group that
 //! is gone (flush, failover) is made again, at the stored cursor where the stream still reaches that far, else at its start.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use brain_connectivity::redis::{self, Redis};
 use bytes::Bytes;
@@ -31,6 +34,8 @@ pub(crate) struct Reader {
     pending: Option<EntryId>,
     /// Whether entries of former consumers are still to be claimed.
     claim_from: Option<String>,
+    looked_for_strays: Instant,
+    strays_every: Duration,
 }
 
 impl Reader {
@@ -52,6 +57,8 @@ impl Reader {
             start,
             pending: Some(EntryId::default()),
             claim_from: Some("0-0".to_owned()),
+            looked_for_strays: Instant::now(),
+            strays_every: bus.lease / 2,
         })
     }
 
@@ -104,8 +111,16 @@ impl Reader {
         }
     }
 
-    /// The next entries; empty when none came within the block time.
+    /// The next entries; empty when none came within the block time. Not to be given up half-way: what the server then
+    /// delivers to nobody stays pending until somebody looks for strays.
     pub(crate) async fn read(&mut self) -> Result<Vec<RawEntry>, redis::Error> {
+        if self.looked_for_strays.elapsed() > self.strays_every {
+            self.looked_for_strays = Instant::now();
+            if self.others_hold_entries().await? {
+                self.pending = Some(EntryId::default());
+                self.claim_from = Some("0-0".to_owned());
+            }
+        }
         if let Some(from) = self.claim_from.clone() {
             // The lease says that former consumers are gone, so how long an entry has been idle does not matter.
             let answer: Value = self
@@ -133,6 +148,25 @@ impl Reader {
             };
         }
         self.read_owned().await
+    }
+
+    /// A former holder of the lease that woke up late may have been given entries that it cannot store any more.
+    async fn others_hold_entries(&self) -> Result<bool, redis::Error> {
+        // [count, smallest id, largest id, [[consumer, count], ...]]
+        let pending: Value = self
+            .client
+            .xpending(self.stream.as_str(), self.group.as_str(), ())
+            .await?;
+        let consumers = pending
+            .into_array()
+            .into_iter()
+            .nth(3)
+            .map(Value::into_array)
+            .unwrap_or_default();
+        let mut names = consumers
+            .into_iter()
+            .filter_map(|row| row.into_array().first().and_then(Value::as_string));
+        Ok(names.any(|name| name != self.consumer))
     }
 
     async fn read_owned(&mut self) -> Result<Vec<RawEntry>, redis::Error> {

@@ -1,17 +1,13 @@
-//! The consumer of one partition: reads entries, checks them, stores them, acknowledges them.
+//! The consumer of one partition: what its reading half delivers is stored, acknowledged, and trimmed off the stream.
 //!
 //! Invariants: an entry is acknowledged only after the commit that stored it or made it a dead letter; while the database is
 //! away nothing is skipped; an entry that the database refuses is tried alone and holds up nobody else.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use brain_connectivity::{
     postgres::{self, Kind, Postgres},
-    redis::{self, Redis},
-    retry::Backoff,
+    redis::Redis,
 };
 use fred::{interfaces::StreamsInterface as _, types::Value};
 use tokio::sync::mpsc;
@@ -19,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     leases::Lease,
+    reading::{Delivery, LAST_READ, Parsed, backoff, parse, read_on},
     retries::{Retries, Retry},
     status::{ConsumerState, Handle},
 };
 use crate::{
-    bus::{StreamNames, entry::RawEntry, reader::Reader, trim},
+    bus::{StreamNames, entry::RawEntry, trim},
     dead_letters::{NewDeadLetter, Reason},
-    event::{Defaults, Event, Invalid},
     ids::{EntryId, TenantId},
     ingest::{self, Batch, Entry, Input, Position},
     metric_names,
@@ -48,30 +44,6 @@ pub(super) struct Parts {
     pub(super) replica_id: String,
     pub(super) queue: RelayQueue,
     pub(super) status: Handle,
-}
-
-/// Entries as the reader hands them to the writer: parsed, in order.
-struct Delivery {
-    entries: Vec<(RawEntry, Parsed)>,
-}
-
-impl Delivery {
-    /// How many of the entries are not the relay's own.
-    fn news(&self) -> usize {
-        self.entries
-            .iter()
-            .filter(|(_, parsed)| !matches!(parsed, Parsed::Relayed { .. }))
-            .count()
-    }
-}
-
-enum Parsed {
-    /// The relay's own entry; `sure`: this process wrote it.
-    Relayed {
-        sure: bool,
-    },
-    Event(Arc<Event>),
-    Bad(Reason, String),
 }
 
 /// How a consumer ended.
@@ -118,16 +90,23 @@ impl Partition {
     /// Runs until `stop`, finishing the batch in hand, or until the lease is lost.
     pub(super) async fn run(mut self, stop: CancellationToken) -> End {
         let (sender, deliveries) = mpsc::channel(1);
+        let reading_ends = stop.child_token();
         let reading = tokio::spawn(read_on(
             self.parts.clone(),
             self.lease.clone(),
             self.marks.clone(),
             sender,
-            stop.clone(),
+            reading_ends.clone(),
         ));
         let end = self.store_on(deliveries, &stop).await;
-        // The reader may be in the middle of a blocking read, of which nobody needs the answer: it stays pending.
-        reading.abort();
+        reading_ends.cancel();
+        let abort = reading.abort_handle();
+        if tokio::time::timeout(self.parts.bus.poll_interval + LAST_READ, reading)
+            .await
+            .is_err()
+        {
+            abort.abort();
+        }
         end
     }
 
@@ -505,173 +484,4 @@ impl Partition {
 enum Refusal {
     End(End),
     Data(String),
-}
-
-fn backoff() -> Backoff {
-    Backoff {
-        initial: Duration::from_millis(50),
-        max: Duration::from_secs(2),
-        ..Backoff::default()
-    }
-}
-
-/// Reads, parses and hands over, until told to stop.
-async fn read_on(
-    parts: Parts,
-    lease: Lease,
-    marks: Marks,
-    deliveries: mpsc::Sender<Delivery>,
-    stop: CancellationToken,
-) {
-    let mut waits = backoff().delays();
-    let start = parts.bus.start_id.to_string();
-    let mut reader = loop {
-        match Reader::open(
-            &parts.redis,
-            &lease.stream,
-            &parts.bus,
-            &parts.replica_id,
-            start.clone(),
-        ) {
-            Ok(reader) => break reader,
-            Err(error) => read_failed(&parts, &lease, &error, waits.next(), &stop).await,
-        }
-        if stop.is_cancelled() {
-            return;
-        }
-    };
-    let mut has_group = false;
-    while !stop.is_cancelled() {
-        let entries = async {
-            if !has_group {
-                reader.ensure_group(stored_cursor(&parts, &lease).await).await?;
-            }
-            reader.read().await
-        };
-        let entries = tokio::select! {
-            () = stop.cancelled() => break,
-            entries = entries => entries,
-        };
-        match entries {
-            Ok(entries) => {
-                has_group = true;
-                waits = backoff().delays();
-                parts.status.edit(&lease.stream, |consumer| {
-                    consumer.read_beat = Instant::now();
-                    if consumer.state == ConsumerState::Starting
-                        || consumer
-                            .problem
-                            .as_deref()
-                            .is_some_and(|problem| problem.starts_with("redis"))
-                    {
-                        consumer.state = ConsumerState::Running;
-                        consumer.problem = None;
-                    }
-                });
-                if entries.is_empty() {
-                    continue;
-                }
-                let parsed = entries
-                    .into_iter()
-                    .map(|entry| (classify(&entry, &marks, parts.bus.max_event_bytes), entry));
-                let delivery = Delivery {
-                    entries: parsed.map(|(parsed, entry)| (entry, parsed)).collect(),
-                };
-                // A full channel is the writer at work, not a stuck reader.
-                tokio::select! {
-                    () = stop.cancelled() => break,
-                    sent = deliveries.send(delivery) => if sent.is_err() { break },
-                    () = keep_beating(&parts, &lease) => {}
-                }
-            }
-            Err(error) => {
-                // After whatever broke the connection the group may be gone, and what was delivered may not have arrived.
-                has_group = false;
-                read_failed(&parts, &lease, &error, waits.next(), &stop).await;
-            }
-        }
-    }
-    reader.close().await;
-}
-
-/// Never ends: moves the reader's beat while it waits for the writer.
-async fn keep_beating(parts: &Parts, lease: &Lease) {
-    loop {
-        parts
-            .status
-            .edit(&lease.stream, |consumer| consumer.read_beat = Instant::now());
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// The cursor as it is stored now; that of the lease where it cannot be read.
-async fn stored_cursor(parts: &Parts, lease: &Lease) -> Option<EntryId> {
-    let read = async {
-        let client = parts.postgres.client().await?;
-        let row = client
-            .query_opt(
-                "SELECT cursor FROM swarm_streams WHERE stream_name = $1",
-                &[&lease.stream.as_str()],
-            )
-            .await?;
-        Ok::<_, postgres::Error>(row.and_then(|row| row.get::<_, Option<String>>(0)))
-    };
-    match read.await {
-        Ok(cursor) => cursor.and_then(|cursor| cursor.parse().ok()),
-        Err(_) => lease.cursor,
-    }
-}
-
-async fn read_failed(
-    parts: &Parts,
-    lease: &Lease,
-    error: &redis::Error,
-    wait: Option<Duration>,
-    stop: &CancellationToken,
-) {
-    tracing::warn!(stream.name = %lease.stream, error = %error, "reading will be tried again");
-    parts.status.edit(&lease.stream, |consumer| {
-        consumer.state = ConsumerState::Failing;
-        consumer.problem = Some(error.to_string());
-        consumer.read_beat = Instant::now();
-    });
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = tokio::time::sleep(wait.unwrap_or(Duration::from_secs(1))) => {}
-    }
-}
-
-fn classify(entry: &RawEntry, marks: &Marks, max_bytes: usize) -> Parsed {
-    match entry.relay_mark() {
-        Some(mark) => Parsed::Relayed {
-            sure: marks.recognise(&mark),
-        },
-        None => parse(entry, max_bytes),
-    }
-}
-
-fn parse(entry: &RawEntry, max_bytes: usize) -> Parsed {
-    let Some(json) = entry.event() else {
-        let fields: Vec<String> = entry
-            .fields
-            .iter()
-            .take(8)
-            .map(|(key, _)| String::from_utf8_lossy(key).into_owned())
-            .collect();
-        return Parsed::Bad(
-            Reason::Malformed,
-            format!("the entry has no field `event`, only: {}", fields.join(", ")),
-        );
-    };
-    match Event::parse(json, max_bytes, &Defaults::default()) {
-        Ok(event) => Parsed::Event(Arc::new(event)),
-        Err(problem) => {
-            let reason = match problem {
-                Invalid::Malformed(_) => Reason::Malformed,
-                Invalid::TooLarge { .. } => Reason::TooLarge,
-                Invalid::Envelope(_) | Invalid::Schema { .. } => Reason::SchemaViolation,
-            };
-            Parsed::Bad(reason, problem.to_string())
-        }
-    }
 }

@@ -357,3 +357,43 @@ async fn a_consumer_that_lags_or_has_no_owner_makes_the_event_bus_not_ok() {
         "{error}"
     );
 }
+
+/// A former holder of the lease that wakes up late can still be given an entry, which it may not store any more.
+#[tokio::test]
+async fn an_entry_that_went_to_a_consumer_that_lost_the_lease_is_claimed_from_it() {
+    let mut world = from_the_start(|config| config.bus.lease = Duration::from_secs(1)).await;
+    let stream = StreamNames::new(&world.config.bus).all()[0].clone();
+    let replica = world.orchestrate("one");
+    world.publish(joined("a1")).await;
+    world.xadd(&created("before").to_string()).await;
+    world.events_at_least("s", OWN + 3).await;
+
+    // In one step, so that the entry does not go to the reader that waits for it.
+    let transaction = world.redis.commands().multi();
+    let fields = vec![("event", created("stray").to_string())];
+    let () = transaction
+        .xadd(stream.as_str(), false, None::<()>, "*", fields)
+        .await
+        .unwrap();
+    let group = world.config.bus.group.as_str();
+    let () = transaction
+        .xreadgroup(group, "zombie", Some(1), None, false, stream.as_str(), ">")
+        .await
+        .unwrap();
+    let taken: Value = transaction.exec(true).await.unwrap();
+    assert!(
+        format!("{taken:?}").contains("stray"),
+        "the zombie has the entry: {taken:?}"
+    );
+
+    eventually("the stray entry", async || {
+        let events = world.events("s").await;
+        events
+            .iter()
+            .any(|event| event.payload["taskId"] == "stray")
+            .then_some(())
+    })
+    .await;
+    world.sound().await;
+    replica.leave().await;
+}

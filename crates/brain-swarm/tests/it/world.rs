@@ -52,8 +52,7 @@ impl World {
         let queue = RelayQueue::default();
         let stop = CancellationToken::new();
         let streams = StreamNames::new(&config.bus);
-        let (service, publisher) =
-            publish::Service::new(postgres.clone(), streams, config.bus.batch_size, queue);
+        let (service, publisher) = publish::Service::new(postgres.clone(), streams, config.bus.batch_size, queue);
         let tasks = vec![tokio::spawn(service.run(stop.clone()))];
         Self {
             config,
