@@ -16,6 +16,11 @@ struct Tool {
 /// Read by compose, which also looks into `.env`.
 const COMPOSE: &[Tool] = &[
     Tool {
+        name: "MINIO_IMAGE",
+        default: "minio/minio:RELEASE.2025-09-07T16-13-09Z",
+        help: "Image of MinIO, with a registry in front where the default one does not carry it.",
+    },
+    Tool {
         name: "MINIO_API_PORT",
         default: "9010",
         help: "Port of this machine for the S3 API of MinIO.",

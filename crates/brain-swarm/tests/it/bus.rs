@@ -11,7 +11,7 @@ use brain_swarm::{
 };
 use brain_testkit::eventually;
 use fred::{
-    interfaces::{KeysInterface as _, StreamsInterface as _},
+    interfaces::{KeysInterface as _, StreamsInterface as _, TransactionInterface as _},
     types::Value,
 };
 use serde_json::json;
