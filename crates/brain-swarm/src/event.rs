@@ -173,7 +173,7 @@ pub struct Event {
 
 /// An event as callers write it: on a stream, over HTTP, in a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an event as a JSON object")]
 struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<EventId>,
@@ -229,7 +229,7 @@ impl Event {
         }
         let envelope: Envelope<'_> = serde_json::from_slice(json).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Invalid::Envelope(error.to_string()),
-            _ => Invalid::Malformed(format!("not a JSON object: {error}")),
+            _ => Invalid::Malformed(format!("not JSON: {error}")),
         })?;
         Self::from_envelope(envelope, defaults)
     }
@@ -428,8 +428,8 @@ mod tests {
     #[test]
     fn says_what_is_wrong() {
         let cases = [
-            ("{", "not a JSON object"),
-            ("[]", "invalid length 0"),
+            ("{", "not JSON"),
+            ("[]", "an event as a JSON object"),
             (&GOOD.replace("\"id\":\"e1\",", ""), "missing field `id`"),
             (&GOOD.replace("task.created", "Nonsense"), "dotted lower-case name"),
             (

@@ -1,0 +1,78 @@
+//! What all requests of a server share.
+
+use std::{sync::Arc, time::Duration};
+
+use brain_config::Server;
+use brain_connectivity::{health::Health, health::Report};
+use brain_swarm::ids::TenantId;
+use tokio_util::task::TaskTracker;
+
+use crate::{admission::Admission, body, identity::Identities, metrics::Metrics, problem::Problem, services::Services};
+
+mod rounds;
+
+use self::rounds::Rounds;
+
+/// The state behind every handler.
+pub(crate) struct App {
+    pub(crate) services: Services,
+    pub(crate) admission: Admission,
+    pub(crate) identities: Identities,
+    pub(crate) metrics: Metrics,
+    pub(crate) body_limits: body::Limits,
+    pub(crate) request_timeout: Duration,
+    pub(crate) tenant: TenantId,
+    /// Changes that go on when their caller hangs up.
+    pub(crate) detached: TaskTracker,
+    health: Rounds<Arc<Report>>,
+    readiness: Rounds<Arc<Report>>,
+}
+
+impl App {
+    pub(crate) fn new(config: &Server, services: Services) -> Self {
+        Self {
+            services,
+            admission: Admission::new(config),
+            identities: Identities::new(),
+            metrics: Metrics::new(),
+            body_limits: body::Limits {
+                bytes: config.body_limit,
+                time: config.body_timeout,
+            },
+            request_timeout: config.request_timeout,
+            tenant: TenantId::single(),
+            detached: TaskTracker::new(),
+            health: Rounds::new(),
+            readiness: Rounds::new(),
+        }
+    }
+
+    /// Runs a change to its end, even when the caller hangs up or the request times out meanwhile.
+    ///
+    /// # Errors
+    /// Those of the change; a panic in it is a problem too.
+    pub(crate) async fn to_the_end<T, F>(&self, change: F) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, Problem>> + Send + 'static,
+        T: Send + 'static,
+    {
+        match self.detached.spawn(change).await {
+            Ok(result) => result,
+            Err(error) => Err(Problem::internal(error)),
+        }
+    }
+
+    /// The health of every dependency, asked after this call began.
+    pub(crate) async fn health(&self) -> Arc<Report> {
+        self.health.run(|| ask(&self.services.health)).await
+    }
+
+    /// The health of what must work before requests may come, asked after this call began.
+    pub(crate) async fn readiness(&self) -> Arc<Report> {
+        self.readiness.run(|| ask(&self.services.readiness)).await
+    }
+}
+
+async fn ask(health: &Health) -> Arc<Report> {
+    Arc::new(health.report().await)
+}

@@ -1,0 +1,239 @@
+//! One request and its answer: identity, time limit, headers, log line, metrics.
+//!
+//! Invariants: every request is answered, also when its handler panics or hangs; every answer carries the same security
+//! headers and the ids under which the log knows the request; every request gives exactly one log line, also when its
+//! caller went away.
+
+mod record;
+
+use std::{any::Any, convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header, response::Parts},
+    response::IntoResponse as _,
+};
+use futures_util::FutureExt as _;
+use hyper::body::{Body as _, Incoming};
+use tower::Service as _;
+
+use self::record::Record;
+use crate::{
+    admission::{self, Admitted, Head},
+    app::App,
+    connection::Peer,
+    identity::Identities,
+    problem::{Kind, Problem},
+    routes,
+    trace::Trace,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+/// The longest request id that a caller may choose, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// The headers of every answer, whoever makes it.
+const SECURITY: [(HeaderName, HeaderValue); 3] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// Answers requests.
+pub(crate) struct Exchange {
+    app: Arc<App>,
+    router: Router,
+}
+
+impl Exchange {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        Self {
+            router: routes::router(Arc::clone(&app)),
+            app,
+        }
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Answers one request of a connection.
+    pub(crate) async fn answer(&self, peer: &Arc<Peer>, request: Request<Incoming>) -> Response<Body> {
+        let app = &self.app;
+        let request_id = request_id(request.headers(), &app.identities);
+        let trace = Trace::of(request.headers(), &app.identities);
+        let route = routes::find(request.uri().path());
+        let readable_by = app.admission.readable_by(request.headers());
+        let has_body = !request.body().is_end_stream();
+        let record = Record::begin(app, peer, &request, request_id, trace, route);
+
+        let response = match app.admission.admit(&Head::from(&request), route) {
+            Ok(Admitted::ToRoute) => self.handle(request, trace, has_body).await,
+            Ok(Admitted::Answered(response)) => response,
+            Err(problem) => problem.into_response(),
+        };
+
+        let (mut parts, mut body) = response.into_parts();
+        if let Some(problem) = parts.extensions.remove::<Problem>() {
+            record.caused(&problem);
+            body = document(&problem, record.request_id(), &mut parts);
+        }
+        if record.method() == Method::HEAD {
+            body = without_content(body, &mut parts.headers);
+        }
+        identify(&mut parts.headers, record.request_id().clone(), trace);
+        if let Some(origin) = readable_by {
+            admission::expose(&mut parts.headers, origin);
+        }
+        // The caller may be sending still what nobody is going to read.
+        if has_body && !parts.status.is_success() {
+            peer.lingers();
+        }
+        record.answered(parts.status);
+        Response::from_parts(parts, body)
+    }
+
+    /// Lets the handler answer, for a limited time, and catches it when it falls.
+    async fn handle(&self, mut request: Request<Incoming>, trace: Trace, has_body: bool) -> Response<Body> {
+        // Reading a body has its own limit; the time for the answer comes on top.
+        let limit = self.app.request_timeout
+            + if has_body {
+                self.app.body_limits.time
+            } else {
+                Default::default()
+            };
+        request.extensions_mut().insert(trace);
+        let handled = AssertUnwindSafe(self.router.clone().call(request)).catch_unwind();
+        let problem = match tokio::time::timeout(limit, handled).await {
+            Ok(Ok(Ok(response))) => return response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(panic)) => Problem::internal(format!("the handler panicked: {}", panic_text(panic.as_ref()))),
+            Err(_) => Problem::new(
+                Kind::Timeout,
+                format!(
+                    "no answer within {} ms (STUDIO_BRAIN_HTTP_REQUEST_TIMEOUT_MS); what was asked for may still happen",
+                    limit.as_millis()
+                ),
+            ),
+        };
+        problem.into_response()
+    }
+
+    /// The whole answer to what hyper refused by itself, in place of its own that has neither headers nor a body.
+    pub(crate) fn refusal(&self, status: u16) -> Vec<u8> {
+        let app = &self.app;
+        let kind = Kind::of_refusal(status);
+        let detail = match kind {
+            Kind::UriTooLong => "the URL is too long",
+            Kind::HeadersTooLarge => "there are too many header fields, or they are too large",
+            _ => "this is not a request of HTTP/1.1 or HTTP/2",
+        };
+        let request_id = fresh_id(&app.identities);
+        let trace = Trace::start(&app.identities);
+        let problem = Problem::new(kind, detail);
+        let mut response = Response::new(()).into_parts().0;
+        let document = problem.document(request_id.to_str().unwrap_or_default());
+        problem.headers(&mut response.headers);
+        identify(&mut response.headers, request_id.clone(), trace);
+        record::refused(app, &request_id, trace, kind.status());
+
+        let mut bytes = format!(
+            "HTTP/1.1 {} {}\r\nconnection: close\r\ncontent-length: {}\r\n",
+            kind.status().as_u16(),
+            kind.status().canonical_reason().unwrap_or_default(),
+            document.len()
+        )
+        .into_bytes();
+        for (name, value) in &response.headers {
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&document);
+        bytes
+    }
+}
+
+/// The id that the caller chose, if it is one, or a new one.
+fn request_id(headers: &HeaderMap, identities: &Identities) -> HeaderValue {
+    let given = headers.get(&REQUEST_ID).filter(|id| {
+        !id.is_empty() && id.len() <= MAX_REQUEST_ID_BYTES && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    });
+    given.cloned().unwrap_or_else(|| fresh_id(identities))
+}
+
+fn fresh_id(identities: &Identities) -> HeaderValue {
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let text = identities.request_id().as_hyphenated().encode_lower(&mut buffer);
+    // Digits and hyphens are a header value.
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// The headers that every answer has.
+fn identify(headers: &mut HeaderMap, request_id: HeaderValue, trace: Trace) {
+    for (name, value) in SECURITY {
+        headers.insert(name, value);
+    }
+    headers.insert(REQUEST_ID, request_id);
+    if let Ok(id) = HeaderValue::from_str(trace.id().as_str()) {
+        headers.insert(TRACE_ID, id);
+    }
+}
+
+fn document(problem: &Problem, request_id: &HeaderValue, parts: &mut Parts) -> Body {
+    let document = problem.document(request_id.to_str().unwrap_or_default());
+    problem.headers(&mut parts.headers);
+    // What axum counted was the empty body before.
+    parts
+        .headers
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(document.len()));
+    Body::from(document)
+}
+
+/// An answer to HEAD: the length of the body, and no body.
+fn without_content(body: Body, headers: &mut HeaderMap) -> Body {
+    if let Some(length) = body
+        .size_hint()
+        .exact()
+        .filter(|_| !headers.contains_key(header::CONTENT_LENGTH))
+    {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Body::empty()
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+/// hyper wants a result; there is always an answer.
+pub(crate) type Answer = Result<Response<Body>, Infallible>;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn id(given: &[u8]) -> HeaderValue {
+        let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_bytes(given).unwrap())]);
+        request_id(&headers, &Identities::new())
+    }
+
+    #[test]
+    fn a_callers_id_is_kept_if_it_can_go_into_a_log() {
+        assert_eq!(id(b"my-id.1/2"), "my-id.1/2");
+        let long = [b'x'; MAX_REQUEST_ID_BYTES + 1];
+        assert_eq!(id(&long[1..]).as_bytes(), &long[1..]);
+        for wrong in [b"".as_slice(), b"two words", b"tab\there", b"\xc3\xa4", &long] {
+            assert_ne!(id(wrong).as_bytes(), wrong);
+        }
+    }
+}

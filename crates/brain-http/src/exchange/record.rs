@@ -1,0 +1,141 @@
+//! What the log and the metrics say about a request: one line and one count, however it ends.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::http::{HeaderValue, Method, Request, StatusCode, uri::PathAndQuery};
+
+use crate::{app::App, connection::Peer, metrics::CLIENT_CLOSED, problem::Problem, routes::RouteId, trace::Trace};
+
+/// Where the lines go; a subscriber can tell them by it.
+const TARGET: &str = "brain_http::request";
+/// The longest path in a log line, in characters.
+const MAX_PATH_CHARS: usize = 256;
+
+/// A request that is being answered. Dropped without an answer, it says that the caller went away.
+pub(super) struct Record<'a> {
+    app: &'a App,
+    peer: &'a Arc<Peer>,
+    request_id: HeaderValue,
+    trace: Trace,
+    method: Method,
+    path: Option<PathAndQuery>,
+    route: Option<RouteId>,
+    begun: Instant,
+    status: u16,
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn begin<B>(
+        app: &'a App,
+        peer: &'a Arc<Peer>,
+        request: &Request<B>,
+        request_id: HeaderValue,
+        trace: Trace,
+        route: Option<RouteId>,
+    ) -> Self {
+        peer.begin(request.version());
+        app.metrics.in_flight.increment(1);
+        Self {
+            app,
+            peer,
+            request_id,
+            trace,
+            method: request.method().clone(),
+            path: request.uri().path_and_query().cloned(),
+            route,
+            begun: Instant::now(),
+            status: CLIENT_CLOSED,
+        }
+    }
+
+    pub(super) fn request_id(&self) -> &HeaderValue {
+        &self.request_id
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Says what is behind a problem, where it is more than the caller's mistake.
+    pub(super) fn caused(&self, problem: &Problem) {
+        let Some(cause) = problem.cause() else { return };
+        let (request, trace) = (text(&self.request_id), self.trace.id());
+        let kind = problem.kind();
+        if kind.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(
+                request.id = request,
+                trace.id = trace.as_str(),
+                problem = kind.urn(),
+                error = cause,
+                "request failed"
+            );
+        } else {
+            tracing::warn!(
+                request.id = request,
+                trace.id = trace.as_str(),
+                problem = kind.urn(),
+                error = cause,
+                "request failed"
+            );
+        }
+    }
+
+    /// The answer is ready.
+    pub(super) fn answered(mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        let took = self.begun.elapsed();
+        self.peer.end();
+        self.app.metrics.in_flight.decrement(1);
+        self.app
+            .metrics
+            .request(self.route, Some(&self.method), self.status, took);
+        tracing::info!(
+            target: TARGET,
+            {
+                request.id = text(&self.request_id),
+                trace.id = self.trace.id().as_str(),
+                method = self.method.as_str(),
+                path = self.path.as_ref().map_or("", |path| shown(path.path())),
+                status = self.status,
+                duration_ms = took.as_micros() as f64 / 1000.0,
+            },
+            "request answered"
+        );
+    }
+}
+
+/// The line of a request that hyper could not read.
+pub(super) fn refused(app: &App, request_id: &HeaderValue, trace: Trace, status: StatusCode) {
+    app.metrics.request(None, None, status.as_u16(), Duration::ZERO);
+    tracing::info!(
+        target: TARGET,
+        {
+            request.id = text(request_id),
+            trace.id = trace.id().as_str(),
+            method = "",
+            path = "",
+            status = status.as_u16(),
+            duration_ms = 0.0,
+        },
+        "request answered"
+    );
+}
+
+fn text(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or_default()
+}
+
+/// The path without the query, which may hold what does not belong in a log, and not at any length.
+fn shown(path: &str) -> &str {
+    path.char_indices()
+        .nth(MAX_PATH_CHARS)
+        .map_or(path, |(end, _)| &path[..end])
+}

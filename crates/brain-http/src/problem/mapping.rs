@@ -1,0 +1,140 @@
+//! From the errors of the domain to problems: the only place that knows both.
+//!
+//! Invariant: the detail is made of what the caller sent and what the documentation says. What the database or a driver
+//! said is the cause, for the log.
+
+use brain_connectivity::postgres::{self, Kind as Fault};
+use brain_swarm::{dead_letters, event::Invalid, ids::InvalidId, publish};
+
+use super::{Kind, Problem};
+
+/// The longest detail about a caller's own text. Such text can be as long as a body.
+const MAX_DETAIL_CHARS: usize = 500;
+
+/// Cuts a text that holds what the caller sent.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_DETAIL_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+impl Kind {
+    /// The kind of an event that cannot be read.
+    pub(crate) fn of_invalid(error: &Invalid) -> Self {
+        match error {
+            Invalid::Malformed(_) => Self::MalformedJson,
+            Invalid::TooLarge { .. } => Self::EventTooLarge,
+            Invalid::Envelope(_) | Invalid::Schema { .. } => Self::InvalidEvent,
+        }
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(error: Invalid) -> Self {
+        Self::new(Kind::of_invalid(&error), shortened(&error.to_string()))
+    }
+}
+
+impl From<InvalidId> for Problem {
+    fn from(error: InvalidId) -> Self {
+        Self::new(Kind::InvalidParameter, error.to_string())
+    }
+}
+
+impl From<postgres::Error> for Problem {
+    fn from(error: postgres::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&postgres::Error> for Problem {
+    fn from(error: &postgres::Error) -> Self {
+        match error.kind() {
+            Fault::Unavailable | Fault::Timeout | Fault::Retryable | Fault::Configuration => Self::new(
+                Kind::Unavailable,
+                "the database is not available at the moment; try again",
+            )
+            .caused_by(error),
+            Fault::InvalidData => rejected(error),
+            Fault::Other => Self::internal(error),
+        }
+    }
+}
+
+fn rejected(cause: impl std::fmt::Display) -> Problem {
+    Problem::new(Kind::Rejected, "the database cannot hold this data; nothing was stored").caused_by(cause)
+}
+
+impl From<publish::Error> for Problem {
+    fn from(error: publish::Error) -> Self {
+        match &error {
+            publish::Error::Conflict { .. } => Self::new(Kind::EventConflict, error.to_string()),
+            publish::Error::Rejected { detail } => rejected(detail),
+            publish::Error::Overloaded => Self::new(Kind::Overloaded, error.to_string()),
+            publish::Error::Closed => Self::new(Kind::Unavailable, error.to_string()),
+            publish::Error::Unavailable(cause) => Self::new(
+                Kind::Unavailable,
+                "the database is not available at the moment; try again: events that carry their own ids are stored once, \
+                 however often they are sent",
+            )
+            .caused_by(cause),
+        }
+    }
+}
+
+impl From<dead_letters::Error> for Problem {
+    fn from(error: dead_letters::Error) -> Self {
+        match error {
+            dead_letters::Error::NotFound(_) => Self::new(Kind::NotFound, error.to_string()),
+            dead_letters::Error::NotParked { .. } => Self::new(Kind::NotParked, error.to_string()),
+            // The bytes that are wrong may be the stored ones, so it is not the request that is malformed.
+            dead_letters::Error::Invalid(Invalid::TooLarge { .. }) => Self::new(Kind::EventTooLarge, error.to_string()),
+            dead_letters::Error::Invalid(_) => Self::new(Kind::InvalidEvent, shortened(&error.to_string())),
+            dead_letters::Error::Publish(error) => Self::from(error),
+            dead_letters::Error::Database(error) => Self::from(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn unavailable() -> postgres::Error {
+        postgres::Error::Unavailable {
+            reason: "connection refused (10.0.0.7:5432/brain)".to_owned(),
+            sqlstate: None,
+        }
+    }
+
+    #[test]
+    fn addresses_and_statements_stay_in_the_log() {
+        let problems = [
+            Problem::from(unavailable()),
+            Problem::from(publish::Error::Unavailable(Arc::new(unavailable()))),
+            Problem::from(publish::Error::Rejected {
+                detail: "10.0.0.7: check constraint".to_owned(),
+            }),
+            Problem::from(postgres::Error::Unexpected {
+                reason: "10.0.0.7".to_owned(),
+            }),
+        ];
+        for problem in problems {
+            assert!(!problem.detail().contains("10.0.0.7"), "{problem:?}");
+            assert!(
+                problem.cause().is_some_and(|cause| cause.contains("10.0.0.7")),
+                "{problem:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_callers_text_is_not_echoed_at_any_length() {
+        let problem = Problem::from(Invalid::Envelope("x".repeat(100_000)));
+        assert_eq!(problem.kind(), Kind::InvalidEvent);
+        assert!(problem.detail().chars().count() <= MAX_DETAIL_CHARS + 1);
+    }
+}

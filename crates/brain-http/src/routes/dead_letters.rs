@@ -1,0 +1,109 @@
+//! `/api/swarm/dead-letters`: reading, replaying and dropping what could not be stored.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use brain_swarm::dead_letters::{self, DeadLetter, Reason, Status};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Segment, events, segment};
+use crate::{
+    app::App,
+    body,
+    cursor::{List, Scope},
+    problem::{Kind, Problem},
+    query::{Query, invalid},
+    reply,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    dead_letters: Vec<DeadLetter>,
+    next_cursor: Option<String>,
+}
+
+/// How much of its text a dead letter shows in a list, in characters. Alone it shows all.
+const SHOWN_CHARS: usize = 2048;
+
+/// Dead letters, the newest first, by page.
+pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["status", "reason", "cursor", "limit"])?;
+    let status: Option<Status> = query.get("status")?;
+    let reason: Option<Reason> = query.get("reason")?;
+    let scope = Scope::new(List::DeadLetters, &[query.text("status"), query.text("reason")]);
+    let before = query.text("cursor").map(|cursor| scope.decode_as(cursor)).transpose()?;
+    let wanted = dead_letters::Query {
+        tenant_id: app.tenant.clone(),
+        status,
+        reason,
+        before,
+        limit: query.limit()?,
+    };
+    let mut page = dead_letters::list(&app.services.postgres, &wanted).await?;
+    for letter in &mut page.dead_letters {
+        if let Some((end, _)) = letter.raw.char_indices().nth(SHOWN_CHARS) {
+            letter.raw.truncate(end);
+        }
+    }
+    let next_cursor = page.next.map(|id| scope.encode(&id.to_string()));
+    reply::json(
+        StatusCode::OK,
+        &Page {
+            dead_letters: page.dead_letters,
+            next_cursor,
+        },
+    )
+}
+
+/// One dead letter with its bytes.
+pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+    let id = letter_id(path)?;
+    Query::parse(uri.query(), &[])?;
+    match dead_letters::get(&app.services.postgres, &app.tenant, id).await? {
+        Some(letter) => reply::json(StatusCode::OK, &letter),
+        None => Err(Problem::new(Kind::NotFound, "there is no such dead letter")),
+    }
+}
+
+/// Publishes what a dead letter holds, or the mended event of the body.
+pub(crate) async fn replay(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    let id = letter_id(path)?;
+    Query::parse(request.uri().query(), &[])?;
+    let body = body::read(request.into_body(), app.body_limits).await?;
+    let corrected = (!body.trim_ascii().is_empty()).then(|| body.to_vec());
+    let (services, tenant) = (app.services.clone(), app.tenant.clone());
+    // Publishing and marking the letter are two steps; a caller that hangs up must not come between them.
+    let replay = async move {
+        let replayed = dead_letters::replay(
+            &services.postgres,
+            &services.publisher,
+            &tenant,
+            id,
+            corrected,
+            services.max_event_bytes,
+        );
+        Ok(replayed.await?)
+    };
+    events::receipt(vec![app.to_the_end(replay).await?])
+}
+
+fn letter_id(path: Segment) -> Result<Uuid, Problem> {
+    let text: String = segment("deadLetterId", path)?;
+    text.parse().map_err(|_| invalid("deadLetterId", "it is not a UUID"))
+}
+
+/// Gives a dead letter up.
+pub(crate) async fn discard(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+    let id = letter_id(path)?;
+    Query::parse(uri.query(), &[])?;
+    let (postgres, tenant) = (app.services.postgres.clone(), app.tenant.clone());
+    app.to_the_end(async move { Ok(dead_letters::discard(&postgres, &tenant, id).await?) })
+        .await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}

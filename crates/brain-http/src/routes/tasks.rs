@@ -1,0 +1,77 @@
+//! `/api/swarm/tasks`: reading.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use brain_swarm::{ids::TaskId, tasks};
+use serde::Serialize;
+
+use super::{Segment, segment, swarm};
+use crate::{
+    app::App,
+    cursor::{List, Scope},
+    problem::{Kind, Problem},
+    query::Query,
+    reply,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    tasks: Vec<tasks::StoredTask>,
+    next_cursor: Option<String>,
+}
+
+/// Tasks of a swarm by id, by page.
+pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(
+        uri.query(),
+        &["swarmId", "runId", "status", "agentId", "cursor", "limit"],
+    )?;
+    let mut wanted = tasks::Query {
+        tenant_id: app.tenant.clone(),
+        swarm_id: swarm(&app, &query)?,
+        run_id: query.get("runId")?,
+        status: query.get("status")?,
+        assigned_agent_id: query.get("agentId")?,
+        after: None,
+        limit: query.limit()?,
+    };
+    let scope = Scope::new(
+        List::Tasks,
+        &[
+            Some(wanted.swarm_id.as_str()),
+            query.text("runId"),
+            query.text("status"),
+            query.text("agentId"),
+        ],
+    );
+    wanted.after = query.text("cursor").map(|cursor| scope.decode_as(cursor)).transpose()?;
+    let page = tasks::list(&app.services.postgres, &wanted).await?;
+    let next_cursor = page.next.map(|task| scope.encode(task.as_str()));
+    reply::json(
+        StatusCode::OK,
+        &Page {
+            tasks: page.tasks,
+            next_cursor,
+        },
+    )
+}
+
+/// One task.
+pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+    let task: TaskId = segment("taskId", path)?;
+    let query = Query::parse(uri.query(), &["swarmId"])?;
+    let swarm = swarm(&app, &query)?;
+    match tasks::get(&app.services.postgres, &app.tenant, &swarm, &task).await? {
+        Some(task) => reply::json(StatusCode::OK, &task),
+        None => Err(Problem::new(
+            Kind::NotFound,
+            format!("there is no task {task} in swarm {swarm}"),
+        )),
+    }
+}

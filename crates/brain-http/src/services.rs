@@ -1,0 +1,36 @@
+//! What the routes work with: handles that the composition root has made.
+
+use std::sync::Arc;
+
+use brain_connectivity::{health::Health, postgres::Postgres};
+use brain_swarm::{event::Defaults, orchestrator, publish::Publisher};
+use jiff::Timestamp;
+
+/// The parts of a running brain that the HTTP interface needs.
+#[derive(Clone)]
+pub struct Services {
+    /// Where everything is read from.
+    pub postgres: Postgres,
+    /// Stores events; an answer means that they are durable.
+    pub publisher: Publisher,
+    /// Every dependency, for `/health/dependencies`.
+    pub health: Arc<Health>,
+    /// What must work before requests may come, for `/readyz`.
+    pub readiness: Arc<Health>,
+    /// The orchestrator of this process, where one runs.
+    pub orchestrator: Option<orchestrator::Handle>,
+    /// Renders all metrics in the Prometheus text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What fills the gaps of a published event; its swarm also serves requests that name none.
+    pub defaults: Defaults,
+    /// The largest event, in bytes.
+    pub max_event_bytes: usize,
+    /// The name under which this service is known.
+    pub service_name: String,
+    /// The version of this program.
+    pub version: String,
+    /// Which of several brains this one is.
+    pub replica_id: String,
+    /// When this process began.
+    pub started_at: Timestamp,
+}
