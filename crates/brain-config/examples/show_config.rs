@@ -23,10 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn load() -> Result<Loaded, Problems> {
-    Config::load(&Sources::from_process(
-        Some(Path::new(".env")),
-        BTreeMap::new(),
-    )?)
+    Config::load(&Sources::from_process(Some(Path::new(".env")), BTreeMap::new())?)
 }
 
 fn show(loaded: &Loaded) {

@@ -44,10 +44,7 @@ impl Access {
     pub(crate) const fn is_optional(&self) -> bool {
         matches!(
             self,
-            Self::OptionalText(_)
-                | Self::OptionalSecret(_)
-                | Self::OptionalUrl(_)
-                | Self::OptionalPath(_)
+            Self::OptionalText(_) | Self::OptionalSecret(_) | Self::OptionalUrl(_) | Self::OptionalPath(_)
         )
     }
 
@@ -55,34 +52,22 @@ impl Access {
     pub(crate) fn store(&self, config: &mut Config, value: Value) -> bool {
         match (*self, value) {
             (Self::Flag(field), Value::Flag(flag)) => put(field(config), Some(flag)),
-            (Self::U16(field), Value::Number(number)) => {
-                put(field(config), u16::try_from(number).ok())
-            }
-            (Self::U32(field), Value::Number(number)) => {
-                put(field(config), u32::try_from(number).ok())
-            }
+            (Self::U16(field), Value::Number(number)) => put(field(config), u16::try_from(number).ok()),
+            (Self::U32(field), Value::Number(number)) => put(field(config), u32::try_from(number).ok()),
             (Self::U64(field), Value::Number(number)) => put(field(config), Some(number)),
-            (Self::Usize(field), Value::Number(number)) => {
-                put(field(config), usize::try_from(number).ok())
-            }
-            (Self::Millis(field), Value::Number(number)) => {
-                put(field(config), Some(Duration::from_millis(number)))
-            }
+            (Self::Usize(field), Value::Number(number)) => put(field(config), usize::try_from(number).ok()),
+            (Self::Millis(field), Value::Number(number)) => put(field(config), Some(Duration::from_millis(number))),
             (Self::Text(field), Value::Text(text)) => put(field(config), Some(text)),
             (Self::OptionalText(field), Value::Text(text)) => put(field(config), Some(Some(text))),
             (Self::OptionalText(field), Value::Absent) => put(field(config), Some(None)),
             (Self::Secret(field), Value::Text(text)) => put(field(config), Some(text.into())),
-            (Self::OptionalSecret(field), Value::Text(text)) => {
-                put(field(config), Some(Some(text.into())))
-            }
+            (Self::OptionalSecret(field), Value::Text(text)) => put(field(config), Some(Some(text.into()))),
             (Self::OptionalSecret(field), Value::Absent) => put(field(config), Some(None)),
             (Self::Url(field), Value::Url(url)) => put(field(config), Some(url)),
             (Self::OptionalUrl(field), Value::Url(url)) => put(field(config), Some(Some(url))),
             (Self::OptionalUrl(field), Value::Absent) => put(field(config), Some(None)),
             (Self::Path(field), Value::Text(text)) => put(field(config), Some(text.into())),
-            (Self::OptionalPath(field), Value::Text(text)) => {
-                put(field(config), Some(Some(text.into())))
-            }
+            (Self::OptionalPath(field), Value::Text(text)) => put(field(config), Some(Some(text.into()))),
             (Self::OptionalPath(field), Value::Absent) => put(field(config), Some(None)),
             (Self::List(field), Value::List(list)) => put(field(config), Some(list)),
             (Self::Parsed { set, .. }, Value::Text(text)) => set(config, &text),
@@ -139,8 +124,5 @@ fn url_text(url: &Url) -> String {
     }
     let text = url.as_str();
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    text.strip_suffix('/')
-        .filter(|_| bare)
-        .unwrap_or(text)
-        .to_owned()
+    text.strip_suffix('/').filter(|_| bare).unwrap_or(text).to_owned()
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Artifacts, Bus, Loaded, Log, Memory, Postgres, Problems, RedactedEntry, Redis, Retention,
-    Server, Skills, Source, Sources, Swarm, Telemetry, definitions, load, redacted,
+    Artifacts, Bus, Loaded, Log, Memory, Postgres, Problems, RedactedEntry, Redis, Retention, Server, Skills, Source,
+    Sources, Swarm, Telemetry, definitions, load, redacted,
 };
 
 /// The whole configuration: valid values only, ready to be handed out section by section.
@@ -54,11 +54,7 @@ impl Config {
         for definition in definitions() {
             // A default that does not parse would be a mistake in the list; a unit test applies each one.
             let applied = definition.apply(&mut config, definition.default);
-            debug_assert!(
-                applied.is_ok(),
-                "the default of {} is not valid",
-                definition.name
-            );
+            debug_assert!(applied.is_ok(), "the default of {} is not valid", definition.name);
         }
         config
     }

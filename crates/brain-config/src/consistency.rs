@@ -48,20 +48,12 @@ impl Findings {
         match outcome {
             Outcome::Warning(message) => self.warnings.push(Warning::new(variable, message)),
             Outcome::Problem(expected) => {
-                let source = config
-                    .origins
-                    .get(variable)
-                    .copied()
-                    .unwrap_or(Source::Default);
+                let source = config.origins.get(variable).copied().unwrap_or(Source::Default);
                 // The accessor hides a secret by itself.
                 let value = definition(variable).map(|one| one.access.show(&mut config.clone()));
                 let value = value.unwrap_or_default();
-                self.problems.push(Problem::shown(
-                    variable,
-                    &value,
-                    source,
-                    expected.to_owned(),
-                ));
+                self.problems
+                    .push(Problem::shown(variable, &value, source, expected.to_owned()));
             }
         }
     }
@@ -97,10 +89,7 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
-        variables: &[
-            "STUDIO_BRAIN_EVENT_MAX_BYTES",
-            "STUDIO_BRAIN_HTTP_MAX_BODY_BYTES",
-        ],
+        variables: &["STUDIO_BRAIN_EVENT_MAX_BYTES", "STUDIO_BRAIN_HTTP_MAX_BODY_BYTES"],
         broken: |config| {
             (config.bus.max_event_bytes > config.server.body_limit).then_some(Outcome::Warning(
                 "is larger than STUDIO_BRAIN_HTTP_MAX_BODY_BYTES, so the largest events cannot come over HTTP",
@@ -110,8 +99,7 @@ const RULES: &[Rule] = &[
     Rule {
         variables: &["PGSSLROOTCERT", "PGSSLMODE"],
         broken: |config| {
-            let unused = config.postgres.ssl_root_cert.is_some()
-                && config.postgres.ssl_mode != SslMode::VerifyFull;
+            let unused = config.postgres.ssl_root_cert.is_some() && config.postgres.ssl_mode != SslMode::VerifyFull;
             unused.then_some(Outcome::Warning(
                 "has no effect unless PGSSLMODE is verify-full, the only mode that verifies the server",
             ))
@@ -160,12 +148,10 @@ const RULES: &[Rule] = &[
     Rule {
         variables: &["STUDIO_BRAIN_OTEL_ENDPOINT", "STUDIO_BRAIN_OTEL_ENABLED"],
         broken: |config| {
-            (config.telemetry.enabled && config.telemetry.endpoint.is_none()).then_some(
-                Outcome::Problem(
-                    "an http:// or https:// URL while STUDIO_BRAIN_OTEL_ENABLED is true; \
+            (config.telemetry.enabled && config.telemetry.endpoint.is_none()).then_some(Outcome::Problem(
+                "an http:// or https:// URL while STUDIO_BRAIN_OTEL_ENABLED is true; \
                  set it or STUDIO_BRAIN_OTEL_ENABLED=false",
-                ),
-            )
+            ))
         },
     },
 ];

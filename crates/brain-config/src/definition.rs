@@ -7,10 +7,7 @@ use serde::Serialize;
 
 use crate::access::Access;
 use crate::valid::{Valid, Value};
-use crate::{
-    Config, artifacts, bus, log, memory, postgres, redis, retention, server, skills, swarm,
-    telemetry,
-};
+use crate::{Config, artifacts, bus, log, memory, postgres, redis, retention, server, skills, swarm, telemetry};
 
 /// One variable: what it is called, what it accepts, what it means.
 #[derive(Debug, Clone, Copy)]
@@ -168,7 +165,5 @@ pub fn definitions() -> &'static [Definition] {
 /// The definition of the variable with this exact name.
 #[must_use]
 pub fn definition(name: &str) -> Option<&'static Definition> {
-    definitions()
-        .iter()
-        .find(|definition| definition.name == name)
+    definitions().iter().find(|definition| definition.name == name)
 }

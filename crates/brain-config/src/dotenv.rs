@@ -10,8 +10,7 @@ use std::io::{self, Read};
 use crate::definition::definition;
 use crate::{Problem, Warning};
 
-const LINE: &str =
-    "NAME=value, with quotes around a value that contains spaces, quotes or backslashes";
+const LINE: &str = "NAME=value, with quotes around a value that contains spaces, quotes or backslashes";
 
 /// What a file holds.
 #[derive(Default)]
@@ -37,26 +36,18 @@ pub(crate) fn parse(place: &str, text: &str) -> File {
         match item {
             Ok((name, value)) => {
                 if definition(&name).is_some() && file.values.contains_key(&name) {
-                    let message = format!(
-                        "is set again in {place}:{}; the last value holds",
-                        lines_read.get()
-                    );
+                    let message = format!("is set again in {place}:{}; the last value holds", lines_read.get());
                     file.warnings.push(Warning::new(&name, message));
                 }
                 file.values.insert(name, value);
             }
             Err(dotenvy::Error::LineParse(refused, _)) => {
-                let first = lines_read
-                    .get()
-                    .saturating_sub(refused.lines().count().max(1))
-                    + 1;
+                let first = lines_read.get().saturating_sub(refused.lines().count().max(1)) + 1;
                 file.problems.push(refused_line(place, text, first));
             }
             Err(error) => {
-                file.problems.push(Problem::unreadable(
-                    place.to_owned(),
-                    format!("a text file ({error})"),
-                ));
+                file.problems
+                    .push(Problem::unreadable(place.to_owned(), format!("a text file ({error})")));
             }
         }
     }
@@ -66,10 +57,7 @@ pub(crate) fn parse(place: &str, text: &str) -> File {
 /// Names the variable only when it is a known one: what stands before an equals sign in a line that
 /// does not parse may be a piece of a key.
 fn refused_line(place: &str, text: &str, number: usize) -> Problem {
-    let line = text
-        .lines()
-        .nth(number.saturating_sub(1))
-        .unwrap_or_default();
+    let line = text.lines().nth(number.saturating_sub(1)).unwrap_or_default();
     let name = line.split('=').next().unwrap_or_default();
     let known = definition(name.trim().trim_start_matches("export").trim());
     let place = match known {
@@ -131,11 +119,7 @@ fn escape_dollars(text: &str) -> String {
             (At::Single, _) => At::Single,
             (_, '\\') if !quoted_by_backslash => {
                 after_backslash = true;
-                if at == At::Double {
-                    At::Double
-                } else {
-                    At::Text
-                }
+                if at == At::Double { At::Double } else { At::Text }
             }
             (At::Double, _) => At::Double,
             (At::Gap, '#') if !quoted_by_backslash => At::Comment,

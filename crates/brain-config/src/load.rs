@@ -49,10 +49,9 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Problems> {
         }
         let changed = definition.access.show(&mut config) != definition.access.show(&mut defaults);
         if changed && !definition.effective {
-            found.warnings.push(Warning::new(
-                definition.name,
-                "is valid but not effective yet",
-            ));
+            found
+                .warnings
+                .push(Warning::new(definition.name, "is valid but not effective yet"));
         }
     }
 
@@ -69,21 +68,11 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Problems> {
 
 /// A slip in a flag is refused, for it was just typed; elsewhere it may belong to a newer version.
 fn unknown_names(sources: &Sources, found: &mut Findings) {
-    for name in sources
-        .flags
-        .keys()
-        .filter(|name| definition(name).is_none())
-    {
+    for name in sources.flags.keys().filter(|name| definition(name).is_none()) {
         let expected = format!("the name of a known variable{}", warning::hint(name));
-        found
-            .problems
-            .push(Problem::hidden(name, Source::Flag, expected));
+        found.problems.push(Problem::hidden(name, Source::Flag, expected));
     }
-    let names: BTreeSet<&String> = sources
-        .environment
-        .keys()
-        .chain(sources.dotenv.keys())
-        .collect();
+    let names: BTreeSet<&String> = sources.environment.keys().chain(sources.dotenv.keys()).collect();
     found
         .warnings
         .extend(names.into_iter().filter_map(|name| Warning::unknown(name)));

@@ -83,9 +83,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         Valid::Choice(LogLevel::NAMES),
         Access::Parsed {
             set: |config, text| {
-                let level = LogLevel::ALL
-                    .into_iter()
-                    .find(|level| level.as_str() == text);
+                let level = LogLevel::ALL.into_iter().find(|level| level.as_str() == text);
                 level.map(|level| config.log.level = level).is_some()
             },
             get: |config: &Config| config.log.level.as_str().to_owned(),
@@ -99,9 +97,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         Valid::Choice(LogFormat::NAMES),
         Access::Parsed {
             set: |config, text| {
-                let format = LogFormat::ALL
-                    .into_iter()
-                    .find(|format| format.as_str() == text);
+                let format = LogFormat::ALL.into_iter().find(|format| format.as_str() == text);
                 format.map(|format| config.log.format = format).is_some()
             },
             get: |config: &Config| config.log.format.as_str().to_owned(),

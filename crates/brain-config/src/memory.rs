@@ -68,9 +68,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         Valid::Choice(EmbeddingProvider::NAMES),
         Access::Parsed {
             set: |config, text| {
-                let provider = EmbeddingProvider::ALL
-                    .into_iter()
-                    .find(|one| one.as_str() == text);
+                let provider = EmbeddingProvider::ALL.into_iter().find(|one| one.as_str() == text);
                 provider
                     .map(|provider| config.memory.embedding_provider = provider)
                     .is_some()

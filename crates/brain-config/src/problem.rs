@@ -99,18 +99,12 @@ impl<'a> IntoIterator for &'a Problems {
 }
 
 fn lines(problems: &[Problem]) -> String {
-    problems
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// A foreign text as one line of bounded length. Credentials inside a URL count as a secret.
 pub(crate) fn printable(text: &str) -> String {
-    let credentials = text
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.contains('@'));
+    let credentials = text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
     if credentials {
         return "[redacted]".to_owned();
     }

@@ -28,11 +28,7 @@ pub(crate) fn entries(config: &Config) -> Vec<RedactedEntry> {
             variable: definition.name,
             value: definition.access.show(&mut tree),
             secret: definition.secret,
-            source: config
-                .origins
-                .get(definition.name)
-                .copied()
-                .unwrap_or(Source::Default),
+            source: config.origins.get(definition.name).copied().unwrap_or(Source::Default),
         })
         .collect()
 }

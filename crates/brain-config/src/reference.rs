@@ -142,13 +142,9 @@ impl fmt::Display for Reference {
                 )?;
             }
         }
-        f.write_str(
-            "\n## Compose\n\nRead by compose from the environment or `.env`, not by `brain`.\n\n",
-        )?;
+        f.write_str("\n## Compose\n\nRead by compose from the environment or `.env`, not by `brain`.\n\n")?;
         tools(f, COMPOSE)?;
-        f.write_str(
-            "\n## Native development stack\n\nRead by `cargo xtask` from the environment alone.\n\n",
-        )?;
+        f.write_str("\n## Native development stack\n\nRead by `cargo xtask` from the environment alone.\n\n")?;
         tools(f, NATIVE_STACK)
     }
 }
@@ -156,13 +152,7 @@ impl fmt::Display for Reference {
 fn tools(f: &mut fmt::Formatter<'_>, tools: &[Tool]) -> fmt::Result {
     f.write_str("| Variable | Default | Meaning |\n|---|---|---|\n")?;
     for tool in tools {
-        writeln!(
-            f,
-            "| `{}` | {} | {} |",
-            tool.name,
-            code(tool.default),
-            cell(tool.help)
-        )?;
+        writeln!(f, "| `{}` | {} | {} |", tool.name, code(tool.default), cell(tool.help))?;
     }
     Ok(())
 }

@@ -66,10 +66,7 @@ impl Sources {
     /// # Errors
     ///
     /// When the file cannot be read.
-    pub fn from_process(
-        dotenv: Option<&Path>,
-        flags: BTreeMap<String, String>,
-    ) -> Result<Self, Problems> {
+    pub fn from_process(dotenv: Option<&Path>, flags: BTreeMap<String, String>) -> Result<Self, Problems> {
         let mut sources = Self {
             flags,
             ..Self::default()
@@ -84,11 +81,9 @@ impl Sources {
             }
             match value.into_string() {
                 Ok(value) => drop(sources.environment.insert(name, value)),
-                Err(_) => sources.problems.push(Problem::hidden(
-                    &name,
-                    Source::Environment,
-                    "valid UTF-8".to_owned(),
-                )),
+                Err(_) => sources
+                    .problems
+                    .push(Problem::hidden(&name, Source::Environment, "valid UTF-8".to_owned())),
             }
         }
         if let Some(path) = dotenv {
@@ -142,19 +137,15 @@ impl Sources {
 
     fn read_dotenv(&mut self, path: &Path) -> Result<(), Problems> {
         let place = path.display().to_string();
-        let refuse =
-            |expected: String| Problems(vec![Problem::unreadable(place.clone(), expected)]);
+        let refuse = |expected: String| Problems(vec![Problem::unreadable(place.clone(), expected)]);
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
-            Err(error)
-                if error.kind() == std::io::ErrorKind::NotFound && path == Path::new(".env") =>
-            {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && path == Path::new(".env") => {
                 return Ok(());
             }
             Err(error) => return Err(refuse(format!("a readable file ({error})"))),
         };
-        let text =
-            String::from_utf8(bytes).map_err(|_| refuse("a text file in UTF-8".to_owned()))?;
+        let text = String::from_utf8(bytes).map_err(|_| refuse("a text file in UTF-8".to_owned()))?;
         *self = std::mem::take(self).with_dotenv_text(&place, &text);
         Ok(())
     }

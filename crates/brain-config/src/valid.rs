@@ -72,14 +72,14 @@ impl fmt::Display for Valid {
             Self::Password { empty: true } => f.write_str("any text without NUL, or empty where none is needed"),
             Self::Password { empty: false } => f.write_str("at least one character, without NUL"),
             Self::Token => f.write_str("visible ASCII characters without spaces"),
-            Self::HttpUrl => {
-                f.write_str("an http:// or https:// URL without user name, password, query or fragment")
-            }
+            Self::HttpUrl => f.write_str("an http:// or https:// URL without user name, password, query or fragment"),
             Self::Path => f.write_str("a path"),
             Self::Bucket => f.write_str(
                 "3 to 63 lower-case letters, digits, dots and hyphens that begin and end with a letter or digit",
             ),
-            Self::StreamId => f.write_str("$ (new entries only), 0-0 (from the beginning) or a stream id such as 1712345678901-0"),
+            Self::StreamId => {
+                f.write_str("$ (new entries only), 0-0 (from the beginning) or a stream id such as 1712345678901-0")
+            }
             Self::Origins => f.write_str(
                 "a comma-separated list of origins such as https://app.example.org, without path or wildcard",
             ),
@@ -109,14 +109,10 @@ impl Valid {
             Self::Flag => flag(trimmed).map(Value::Flag),
             Self::Number { min, max, .. } => {
                 let number = trimmed.parse().ok()?;
-                (min..=max)
-                    .contains(&number)
-                    .then_some(Value::Number(number))
+                (min..=max).contains(&number).then_some(Value::Number(number))
             }
             Self::Choice(choices) => {
-                let choice = choices
-                    .iter()
-                    .find(|choice| choice.eq_ignore_ascii_case(trimmed))?;
+                let choice = choices.iter().find(|choice| choice.eq_ignore_ascii_case(trimmed))?;
                 Some(Value::Text((*choice).to_owned()))
             }
             Self::Host => host(trimmed).map(Value::Text),
@@ -127,11 +123,11 @@ impl Valid {
                 (plain && trimmed.len() <= max).then(|| Value::Text(trimmed.to_owned()))
             }
             // Spaces around a secret may belong to it.
-            Self::Password { empty } => (!text.contains('\0') && (empty || !text.is_empty()))
-                .then(|| Value::Text(text.to_owned())),
+            Self::Password { empty } => {
+                (!text.contains('\0') && (empty || !text.is_empty())).then(|| Value::Text(text.to_owned()))
+            }
             Self::Token => {
-                let visible =
-                    !trimmed.is_empty() && trimmed.bytes().all(|byte| byte.is_ascii_graphic());
+                let visible = !trimmed.is_empty() && trimmed.bytes().all(|byte| byte.is_ascii_graphic());
                 visible.then(|| Value::Text(trimmed.to_owned()))
             }
             Self::HttpUrl => http_url(trimmed).map(Value::Url),
@@ -157,23 +153,16 @@ fn flag(text: &str) -> Option<bool> {
 
 /// An IPv6 address loses its brackets, so that the value can be handed to a resolver as it is.
 fn host(text: &str) -> Option<String> {
-    let unbracketed = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
+    let unbracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if let Some(address) = unbracketed {
-        return address
-            .parse::<Ipv6Addr>()
-            .ok()
-            .map(|address| address.to_string());
+        return address.parse::<Ipv6Addr>().ok().map(|address| address.to_string());
     }
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(address.to_string());
     }
     // An underscore is no part of a host name, but containers are often called so.
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    let named = text.len() <= 253
-        && text.chars().all(plain)
-        && text.trim_end_matches('.').split('.').all(is_label);
+    let named = text.len() <= 253 && text.chars().all(plain) && text.trim_end_matches('.').split('.').all(is_label);
     // The parser also reads numbers as addresses (`127.1`); such a spelling is refused as ambiguous.
     let domain = matches!(Host::parse(text), Ok(Host::Domain(_)));
     (named && domain).then(|| text.to_owned())
@@ -209,12 +198,8 @@ fn is_word(text: &str) -> bool {
 }
 
 fn is_bucket(text: &str) -> bool {
-    let edge = |byte: Option<u8>| {
-        byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    let inner = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-')
-    };
+    let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
     (3..=63).contains(&text.len())
         && text.bytes().all(inner)
         && edge(text.bytes().next())
@@ -230,9 +215,6 @@ fn skill_reference(text: &str) -> Option<String> {
 
 /// An empty text is the empty list; an empty item between commas is taken for a slip and skipped.
 fn list(text: &str, item: impl Fn(&str) -> Option<String>) -> Option<Value> {
-    let items = text
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty());
+    let items = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     items.map(item).collect::<Option<Vec<_>>>().map(Value::List)
 }

@@ -37,12 +37,7 @@ impl Warning {
     /// About a name that looks like ours but is not; none when the name is somebody else's business.
     pub(crate) fn unknown(name: &str) -> Option<Self> {
         let ours = is_ours(name) && definition(name).is_none() && !name.starts_with(TOOL_PREFIX);
-        ours.then(|| {
-            Self::new(
-                name,
-                format!("is not a known variable and has no effect{}", hint(name)),
-            )
-        })
+        ours.then(|| Self::new(name, format!("is not a known variable and has no effect{}", hint(name))))
     }
 }
 

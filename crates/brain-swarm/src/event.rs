@@ -173,7 +173,11 @@ pub struct Event {
 
 /// An event as callers write it: on a stream, over HTTP, in a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an event as a JSON object")]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an event as a JSON object"
+)]
 struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<EventId>,

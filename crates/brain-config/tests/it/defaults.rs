@@ -9,10 +9,7 @@ use brain_config::{Config, ExposeSecret as _, Source, Sources, StartId, Valid, d
 #[test]
 fn an_empty_environment_gives_the_defaults() {
     let loaded = Config::load(&Sources::default()).unwrap();
-    assert_eq!(
-        format!("{:?}", loaded.config),
-        format!("{:?}", Config::defaults())
-    );
+    assert_eq!(format!("{:?}", loaded.config), format!("{:?}", Config::defaults()));
     assert_eq!(loaded.warnings, []);
     assert_eq!(loaded.config.origins.len(), 0);
 }
@@ -20,10 +17,7 @@ fn an_empty_environment_gives_the_defaults() {
 #[test]
 fn the_defaults_are_those_that_are_promised() {
     let config = Config::defaults();
-    assert_eq!(
-        (config.server.host.as_str(), config.server.port),
-        ("127.0.0.1", 8787)
-    );
+    assert_eq!((config.server.host.as_str(), config.server.port), ("127.0.0.1", 8787));
     assert_eq!(
         config.server.allowed_origins,
         ["http://127.0.0.1:5173", "http://localhost:5173"]
@@ -33,10 +27,7 @@ fn the_defaults_are_those_that_are_promised() {
     assert_eq!(config.postgres.password.expose_secret(), "postgres");
     assert_eq!(config.postgres.query_timeout, Duration::from_secs(5));
     assert_eq!(config.redis.port, 6379);
-    assert_eq!(
-        (config.bus.batch_size, config.bus.start_id),
-        (512, StartId::Latest)
-    );
+    assert_eq!((config.bus.batch_size, config.bus.start_id), (512, StartId::Latest));
     assert_eq!(config.bus.poll_interval, Duration::from_millis(750));
     assert_eq!(config.artifacts.endpoint.as_str(), "http://127.0.0.1:9010/");
     assert_eq!(config.memory.dimensions, 1536);
@@ -48,10 +39,7 @@ fn the_defaults_are_those_that_are_promised() {
 #[test]
 fn the_listing_shows_each_default_as_it_is_defined() {
     for (entry, definition) in Config::defaults().redacted().iter().zip(definitions()) {
-        assert_eq!(
-            (entry.variable, entry.source),
-            (definition.name, Source::Default)
-        );
+        assert_eq!((entry.variable, entry.source), (definition.name, Source::Default));
         match (definition.secret, definition.default) {
             (false, default) => assert_eq!(entry.value, default, "{}", definition.name),
             (true, "") => assert_eq!(entry.value, "[missing]"),
@@ -76,16 +64,11 @@ fn each_variable_changes_its_own_value_and_no_other() {
                 untouched.remove(definition.name);
                 continue;
             }
-            Valid::Choice(choices) => choices
-                .iter()
-                .find(|one| **one != definition.default)
-                .unwrap(),
+            Valid::Choice(choices) => choices.iter().find(|one| **one != definition.default).unwrap(),
             Valid::HttpUrl => "http://other.example:9/base",
             Valid::Origins => "https://other.example",
             Valid::StreamId => "5-1",
-            Valid::Password { .. } | Valid::Token if definition.default.is_empty() => {
-                "a-long-other-secret"
-            }
+            Valid::Password { .. } | Valid::Token if definition.default.is_empty() => "a-long-other-secret",
             // An empty password is the one change of a set secret that a listing shows.
             Valid::Password { empty: true } => "",
             Valid::Password { .. } | Valid::Token => {

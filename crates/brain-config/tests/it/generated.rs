@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use brain_config::{Config, Sources, definition, definitions, reference};
 
 fn top(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file)
 }
 
 fn assert_current(file: &str, generated: &str) {
@@ -38,13 +36,7 @@ fn the_example_uncommented_is_the_default_configuration() {
         .map(|line| format!("{line}\n"))
         .collect();
     let loaded = Config::load(&Sources::default().with_dotenv_text(".env", &settings)).unwrap();
-    let values = |config: &Config| {
-        config
-            .redacted()
-            .into_iter()
-            .map(|one| one.value)
-            .collect::<Vec<_>>()
-    };
+    let values = |config: &Config| config.redacted().into_iter().map(|one| one.value).collect::<Vec<_>>();
     assert_eq!(values(&loaded.config), values(&Config::defaults()));
     assert_eq!(loaded.config.origins.len(), definitions().len());
     assert_eq!(loaded.warnings, []);

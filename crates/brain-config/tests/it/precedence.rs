@@ -38,12 +38,8 @@ fn flags_win_over_the_environment_which_wins_over_the_file() {
 
 #[test]
 fn an_empty_value_unsets_an_optional_variable_of_a_weaker_source() {
-    let sources =
-        Sources::from_pairs([("REDIS_PASSWORD", ""), ("STUDIO_BRAIN_SKILL_ALLOWLIST", "")])
-            .with_dotenv_text(
-                ".env",
-                "REDIS_PASSWORD=weaker\nSTUDIO_BRAIN_SKILL_ALLOWLIST=one\n",
-            );
+    let sources = Sources::from_pairs([("REDIS_PASSWORD", ""), ("STUDIO_BRAIN_SKILL_ALLOWLIST", "")])
+        .with_dotenv_text(".env", "REDIS_PASSWORD=weaker\nSTUDIO_BRAIN_SKILL_ALLOWLIST=one\n");
     let config = Config::load(&sources).unwrap().config;
     assert!(config.redis.password.is_none());
     assert_eq!(config.skills.allowlist, Vec::<String>::new());
@@ -60,17 +56,13 @@ fn a_file_is_read_without_touching_the_process_environment() {
     )
     .unwrap();
     let sources = Sources::from_process(Some(&path), BTreeMap::new()).unwrap();
-    assert_eq!(
-        Config::load(&sources).unwrap().config.swarm.swarm_id,
-        "from-file"
-    );
+    assert_eq!(Config::load(&sources).unwrap().config.swarm.swarm_id, "from-file");
     assert!(std::env::var_os("STUDIO_BRAIN_SWARM_ID").is_none());
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_named_unless_it_is_the_usual_one() {
-    let problems =
-        Sources::from_process(Some(Path::new("absent/brain.env")), BTreeMap::new()).unwrap_err();
+    let problems = Sources::from_process(Some(Path::new("absent/brain.env")), BTreeMap::new()).unwrap_err();
     assert!(
         problems
             .to_string()

@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use brain_config::{
-    Config, EmbeddingProvider, LogLevel, Server, Source, Sources, SslMode, StartId, Valid,
-    definitions,
+    Config, EmbeddingProvider, LogLevel, Server, Source, Sources, SslMode, StartId, Valid, definitions,
 };
 
 fn load(pairs: &[(&str, &str)]) -> Config {
@@ -15,20 +14,13 @@ fn load(pairs: &[(&str, &str)]) -> Config {
 fn refused(pairs: &[(&str, &str)]) -> Vec<String> {
     match Config::load(&Sources::from_pairs(pairs.iter().copied())) {
         Ok(_) => Vec::new(),
-        Err(problems) => problems
-            .iter()
-            .map(|problem| problem.variable.clone())
-            .collect(),
+        Err(problems) => problems.iter().map(|problem| problem.variable.clone()).collect(),
     }
 }
 
 fn warned(pairs: &[(&str, &str)]) -> Vec<String> {
     let loaded = Config::load(&Sources::from_pairs(pairs.iter().copied())).unwrap();
-    loaded
-        .warnings
-        .iter()
-        .map(|warning| warning.variable.clone())
-        .collect()
+    loaded.warnings.iter().map(|warning| warning.variable.clone()).collect()
 }
 
 #[test]
@@ -76,18 +68,11 @@ fn flags_and_choices_are_case_insensitive() {
         ("0", false),
         ("False", false),
     ] {
-        assert_eq!(
-            load(&[("REDIS_CLUSTER", text)]).redis.cluster,
-            expected,
-            "{text}"
-        );
+        assert_eq!(load(&[("REDIS_CLUSTER", text)]).redis.cluster, expected, "{text}");
     }
     assert_eq!(refused(&[("REDIS_CLUSTER", "maybe")]), ["REDIS_CLUSTER"]);
     assert_eq!(refused(&[("REDIS_CLUSTER", "")]), ["REDIS_CLUSTER"]);
-    assert_eq!(
-        load(&[("STUDIO_BRAIN_LOG_LEVEL", "WARN")]).log.level,
-        LogLevel::Warn
-    );
+    assert_eq!(load(&[("STUDIO_BRAIN_LOG_LEVEL", "WARN")]).log.level, LogLevel::Warn);
     assert_eq!(
         load(&[("PGSSLMODE", "Verify-Full")]).postgres.ssl_mode,
         SslMode::VerifyFull
@@ -109,9 +94,7 @@ fn stream_ids() {
         ("171-9", id(171, 9)),
     ] {
         assert_eq!(
-            load(&[("STUDIO_BRAIN_EVENT_BUS_START_ID", text)])
-                .bus
-                .start_id,
+            load(&[("STUDIO_BRAIN_EVENT_BUS_START_ID", text)]).bus.start_id,
             expected,
             "{text}"
         );
@@ -165,23 +148,13 @@ fn hosts() {
 
 #[test]
 fn lists() {
-    let origins = |text: &str| {
-        load(&[("STUDIO_BRAIN_ALLOWED_ORIGINS", text)])
-            .server
-            .allowed_origins
-    };
+    let origins = |text: &str| load(&[("STUDIO_BRAIN_ALLOWED_ORIGINS", text)]).server.allowed_origins;
     assert_eq!(
         origins(" https://A.example/ ,, http://b:80 "),
         ["https://a.example", "http://b"]
     );
     assert_eq!(origins(""), Vec::<String>::new());
-    for text in [
-        "*",
-        "null",
-        "https://a.example/path",
-        "a.example",
-        "ftp://a.example",
-    ] {
+    for text in ["*", "null", "https://a.example/path", "a.example", "ftp://a.example"] {
         assert_eq!(
             refused(&[("STUDIO_BRAIN_ALLOWED_ORIGINS", text)]),
             ["STUDIO_BRAIN_ALLOWED_ORIGINS"],
@@ -264,15 +237,9 @@ fn loopback_is_recognised() {
 
 #[test]
 fn listening_beyond_this_machine_needs_a_token() {
+    assert_eq!(refused(&[("STUDIO_BRAIN_HOST", "0.0.0.0")]), ["STUDIO_BRAIN_HOST"]);
     assert_eq!(
-        refused(&[("STUDIO_BRAIN_HOST", "0.0.0.0")]),
-        ["STUDIO_BRAIN_HOST"]
-    );
-    assert_eq!(
-        refused(&[
-            ("STUDIO_BRAIN_HOST", "::"),
-            ("STUDIO_BRAIN_ADMIN_TOKEN", " ")
-        ]),
+        refused(&[("STUDIO_BRAIN_HOST", "::"), ("STUDIO_BRAIN_ADMIN_TOKEN", " ")]),
         ["STUDIO_BRAIN_HOST"]
     );
     let open = [
@@ -309,10 +276,7 @@ fn tls_of_the_artifact_store_follows_its_endpoint() {
             .artifacts
             .use_ssl
     );
-    assert_eq!(
-        refused(&[(ENDPOINT, "s3.example"), (USE_SSL, "true")]),
-        [ENDPOINT]
-    );
+    assert_eq!(refused(&[(ENDPOINT, "s3.example"), (USE_SSL, "true")]), [ENDPOINT]);
 }
 
 #[test]
@@ -329,15 +293,9 @@ fn variables_that_need_one_another() {
     );
     let names = refused(&[slow, ("STUDIO_BRAIN_EVENT_BUS_STUCK_AFTER_MS", "4000")]);
     assert_eq!(names, ["STUDIO_BRAIN_EVENT_BUS_STUCK_AFTER_MS"]);
+    assert_eq!(warned(&[("PGSSLROOTCERT", "/etc/ca.pem")]), ["PGSSLROOTCERT"]);
     assert_eq!(
-        warned(&[("PGSSLROOTCERT", "/etc/ca.pem")]),
-        ["PGSSLROOTCERT"]
-    );
-    assert_eq!(
-        warned(&[
-            ("PGSSLROOTCERT", "/etc/ca.pem"),
-            ("PGSSLMODE", "verify-full")
-        ]),
+        warned(&[("PGSSLROOTCERT", "/etc/ca.pem"), ("PGSSLMODE", "verify-full")]),
         Vec::<String>::new()
     );
     assert_eq!(

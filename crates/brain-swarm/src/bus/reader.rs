@@ -253,7 +253,12 @@ impl Reader {
 
     /// How many entries the group has not acknowledged or not even read.
     pub(crate) async fn lag(redis: &Redis, stream: &StreamName, group: &str) -> Result<u64, redis::Error> {
-        let groups: Vec<HashMap<String, Value>> = redis.commands().xinfo_groups(stream.as_str()).await?;
+        let groups: Result<Vec<HashMap<String, Value>>, _> = redis.commands().xinfo_groups(stream.as_str()).await;
+        let groups = match groups.map_err(redis::Error::from) {
+            // There is no such stream: just started, or flushed a moment ago.
+            Err(error) if error.code() == Some("ERR") => return Ok(0),
+            groups => groups?,
+        };
         let number = |info: &HashMap<String, Value>, key: &str| {
             info.get(key)
                 .and_then(Value::as_i64)

@@ -176,7 +176,6 @@ pub struct State {
     queue: Vec<TaskId>,
     is_new: HashSet<TaskId>,
     pub(crate) new_tasks: Vec<TaskId>,
-    pub(crate) joined_agents: BTreeSet<ActorId>,
     pub(crate) changed_tasks: BTreeSet<TaskId>,
     pub(crate) changed_agents: BTreeSet<ActorId>,
     /// Agents that acted in this batch.
@@ -305,7 +304,6 @@ impl State {
             }
             Effect::Join(agent) => {
                 self.seen_agents.insert(agent.id.clone());
-                self.joined_agents.insert(agent.id.clone());
                 self.join(*agent);
             }
             Effect::Seen(id) => {

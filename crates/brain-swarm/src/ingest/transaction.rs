@@ -5,9 +5,8 @@ use deadpool_postgres::Object;
 use futures_util::future::try_join_all;
 use tokio_postgres::{Row, Statement, types::ToSql};
 
-/// Index scans only: a plan made while the tables were small and then cached must not read them whole when they are large.
-const BEGIN: &str =
-    "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+/// No sequential scans: a plan that was made and kept while a table was small must not read it whole when it is large.
+const BEGIN: &str = "BEGIN; SET LOCAL enable_seqscan = off";
 
 pub(super) type Parameters<'a> = Vec<&'a (dyn ToSql + Sync)>;
 

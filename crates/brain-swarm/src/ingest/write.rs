@@ -25,8 +25,7 @@ pub(super) async fn write(
     let events = EventColumns::of(&changes.events);
     let mut new_tasks = TaskColumns::default();
     let mut changed_tasks = TaskColumns::default();
-    let mut joined = AgentColumns::default();
-    let mut touched = AgentColumns::default();
+    let mut agents = AgentColumns::default();
     for (key, (_, state)) in &changes.swarms {
         for id in &state.new_tasks {
             if let Some(task) = state.task(id) {
@@ -42,12 +41,7 @@ pub(super) async fn write(
         }
         for id in &state.changed_agents {
             if let Some(agent) = state.agent(id) {
-                let columns = if state.joined_agents.contains(id) {
-                    &mut joined
-                } else {
-                    &mut touched
-                };
-                columns.push(key, state, agent);
+                agents.push(key, state, agent);
             }
         }
     }
@@ -106,11 +100,8 @@ pub(super) async fn write(
             changed_tasks.update_parameters(),
         ));
     }
-    if !joined.ids.is_empty() {
-        statements.push((include_str!("../sql/upsert_agents.sql"), joined.upsert_parameters()));
-    }
-    if !touched.ids.is_empty() {
-        statements.push((include_str!("../sql/update_agents.sql"), touched.update_parameters()));
+    if !agents.ids.is_empty() {
+        statements.push((include_str!("../sql/upsert_agents.sql"), agents.parameters()));
     }
     if !letters.ids.is_empty() {
         statements.push((
@@ -280,11 +271,14 @@ impl<'a> TaskColumns<'a> {
             &self.tenants,
             &self.swarms,
             &self.ids,
+            &self.runs,
             &self.statuses,
             &self.assignees,
             &self.attempts,
+            &self.max_attempts,
             &self.outputs,
             &self.errors,
+            &self.created_events,
             &self.terminal_events,
         ]
     }
@@ -319,7 +313,7 @@ impl<'a> AgentColumns<'a> {
         self.seen.push(state.seen_agents.contains(&agent.id));
     }
 
-    fn upsert_parameters(&self) -> Parameters<'_> {
+    fn parameters(&self) -> Parameters<'_> {
         vec![
             &self.tenants,
             &self.swarms,
@@ -328,16 +322,6 @@ impl<'a> AgentColumns<'a> {
             &self.roles,
             &self.capabilities,
             &self.capacities,
-            &self.statuses,
-            &self.loads,
-        ]
-    }
-
-    fn update_parameters(&self) -> Parameters<'_> {
-        vec![
-            &self.tenants,
-            &self.swarms,
-            &self.ids,
             &self.statuses,
             &self.loads,
             &self.seen,

@@ -53,7 +53,10 @@ impl EventBusProbe {
             }
         }
         match self.database().await {
-            Ok((orphans, outbox_age)) => {
+            Ok((registered, orphans, outbox_age)) => {
+                if registered == 0 {
+                    problems.push("no stream is registered yet".to_owned());
+                }
                 if !orphans.is_empty() {
                     problems.push(format!("no replica consumes {}", orphans.join(", ")));
                 }
@@ -71,13 +74,13 @@ impl EventBusProbe {
         }
     }
 
-    async fn database(&self) -> Result<(Vec<String>, Option<f64>), postgres::Error> {
+    async fn database(&self) -> Result<(i64, Vec<String>, Option<f64>), postgres::Error> {
         let client = self.postgres.client().await?;
         let statement = client
             .prepare_cached(include_str!("../sql/select_bus_health.sql"))
             .await?;
         let row = client.query_one(&statement, &[&self.bus.stream_name]).await?;
-        Ok((row.get(0), row.get(1)))
+        Ok((row.get(0), row.get(1), row.get(2)))
     }
 }
 

@@ -1,4 +1,6 @@
-UPDATE swarm_sequences s
-SET last_seq = new.last_seq
+-- The rows are there and locked; a conflict is the surest way to find each by its key.
+INSERT INTO swarm_sequences (tenant_id, swarm_id, last_seq)
+SELECT tenant_id, swarm_id, last_seq
 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS new(tenant_id, swarm_id, last_seq)
-WHERE s.tenant_id = new.tenant_id AND s.swarm_id = new.swarm_id
+ON CONFLICT (tenant_id, swarm_id) DO UPDATE
+SET last_seq = EXCLUDED.last_seq

@@ -1,8 +1,10 @@
+-- An agent that did not act itself keeps the time at which it was last heard.
 INSERT INTO swarm_agents (tenant_id, swarm_id, agent_id, run_id, role, capabilities, capacity, status, load, last_seen_at)
 SELECT tenant_id, swarm_id, agent_id, run_id, role, ARRAY(SELECT jsonb_array_elements_text(capabilities::jsonb)), capacity,
-    status, load, clock_timestamp()
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[], $9::int[])
-    AS new(tenant_id, swarm_id, agent_id, run_id, role, capabilities, capacity, status, load)
+    status, load, CASE WHEN seen THEN clock_timestamp() ELSE '-infinity' END
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[], $9::int[], $10::boolean[])
+    AS new(tenant_id, swarm_id, agent_id, run_id, role, capabilities, capacity, status, load, seen)
 ON CONFLICT (tenant_id, swarm_id, agent_id) DO UPDATE
 SET run_id = EXCLUDED.run_id, role = EXCLUDED.role, capabilities = EXCLUDED.capabilities, capacity = EXCLUDED.capacity,
-    status = EXCLUDED.status, load = EXCLUDED.load, last_seen_at = EXCLUDED.last_seen_at
+    status = EXCLUDED.status, load = EXCLUDED.load,
+    last_seen_at = GREATEST(swarm_agents.last_seen_at, EXCLUDED.last_seen_at)

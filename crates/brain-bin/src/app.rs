@@ -1,0 +1,200 @@
+//! The composition root of `brain serve`: builds every part, watches them, and stops them in order.
+//!
+//! Order of stopping: the server takes no new requests and answers those it has; what was accepted for publishing is
+//! committed; the orchestrator ends after its current batch; the connections close. Nothing acknowledged depends on it.
+//!
+//! The orchestrator starts its own consumers again when one dies. A part that ends as a whole cannot be replaced while
+//! others hold handles to it: the process then stops in order with exit code 1, and its supervisor starts it anew.
+
+mod parts;
+mod signals;
+mod startup;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use brain_config::Config;
+use brain_swarm::{bus, event, ids, orchestrator, publish, relay};
+use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use self::parts::Parts;
+pub(crate) use self::signals::stop_on_signal;
+use crate::{exit::Verdict, health::Dependencies, recorder};
+
+/// Time that the parts behind the server have to stop, each: a batch takes milliseconds, a statement has its time-out.
+/// With the default time for draining, everything stops within the 30 seconds that supervisors usually give.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// More than the server's own limit on draining, so that it can end by itself.
+const DRAIN_EXTRA: Duration = Duration::from_secs(2);
+
+/// Everything that serves, built but not running.
+pub(crate) struct App {
+    config: Config,
+    dependencies: Dependencies,
+    server: brain_http::Server,
+    publishing: publish::Service,
+    orchestrator: Option<orchestrator::Service>,
+    metrics: PrometheusHandle,
+}
+
+impl App {
+    /// Builds every part and takes the port; needs no server to answer yet.
+    pub(crate) async fn compose(mut config: Config) -> anyhow::Result<Self> {
+        let replica_id = replica_id();
+        let run_id = config
+            .swarm
+            .run_id
+            .get_or_insert_with(|| format!("run-{}", uuid::Uuid::now_v7()))
+            .clone();
+        let metrics = recorder::install(&replica_id)?;
+        let dependencies = Dependencies::open(&config)?;
+        let postgres = dependencies.postgres.clone();
+        let streams = bus::StreamNames::new(&config.bus);
+        let queue = relay::RelayQueue::default();
+        let (publishing, publisher) =
+            publish::Service::new(postgres.clone(), streams, config.bus.batch_size, queue.clone());
+        let (orchestrator, handle) = config
+            .swarm
+            .orchestrator_enabled
+            .then(|| {
+                orchestrator::Service::new(orchestrator::Options {
+                    postgres: postgres.clone(),
+                    redis: dependencies.redis.clone(),
+                    bus: config.bus.clone(),
+                    swarm: config.swarm.clone(),
+                    publisher: publisher.clone(),
+                    queue,
+                    replica_id: replica_id.clone(),
+                })
+            })
+            .unzip();
+        let event_bus = orchestrator::EventBusProbe::new(
+            handle.clone(),
+            postgres.clone(),
+            dependencies.redis.clone(),
+            config.bus.clone(),
+        );
+        let services = brain_http::Services {
+            postgres,
+            publisher,
+            health: Arc::new(dependencies.health(event_bus)),
+            readiness: Arc::new(dependencies.readiness()),
+            orchestrator: handle,
+            metrics: recorder::render(metrics.clone()),
+            defaults: event::Defaults {
+                generate: true,
+                swarm_id: Some(ids::SwarmId::new(config.swarm.swarm_id.as_str())?),
+                run_id: Some(ids::RunId::new(run_id)?),
+                traceparent: None,
+            },
+            max_event_bytes: config.bus.max_event_bytes,
+            service_name: config.telemetry.service_name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            replica_id,
+            started_at: Timestamp::now(),
+        };
+        let server = brain_http::Server::bind(&config.server, services)?;
+        Ok(Self {
+            config,
+            dependencies,
+            server,
+            publishing,
+            orchestrator,
+            metrics,
+        })
+    }
+
+    /// Waits for the database and brings it to this version.
+    pub(crate) async fn prepare(&self, migrate: bool) -> anyhow::Result<()> {
+        startup::wait_for_postgres(&self.dependencies.postgres, &self.config.postgres).await?;
+        startup::migrate(&self.dependencies.postgres, migrate).await
+    }
+
+    /// Where a client on this machine reaches the server.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", reachable(self.server.local_addr()))
+    }
+
+    /// Runs until `stop` or until a part ends that must not.
+    pub(crate) async fn run(self, stop: tokio_util::sync::CancellationToken) -> Verdict {
+        let Self {
+            config,
+            dependencies,
+            server,
+            publishing,
+            orchestrator,
+            metrics,
+        } = self;
+        let mut parts = Parts::default();
+        parts.start("http", config.server.drain_timeout + DRAIN_EXTRA, |stop| {
+            server.run(stop)
+        });
+        parts.start("publish", STOP_PATIENCE, |stop| publishing.run(stop));
+        if let Some(orchestrator) = orchestrator {
+            parts.start("orchestrator", STOP_PATIENCE, |stop| orchestrator.run(stop));
+        }
+        // Nothing depends on these two; a panic of theirs is logged and harms nobody.
+        let beside = [
+            tokio::spawn(startup::ensure_bucket(dependencies.artifacts.clone())),
+            tokio::spawn(recorder::keep_small(metrics)),
+        ];
+
+        let failed = tokio::select! {
+            () = stop.cancelled() => false,
+            _name = parts.ended() => true,
+        };
+        let clean = parts.stop().await;
+        beside.iter().for_each(tokio::task::JoinHandle::abort);
+        dependencies.close().await;
+        tracing::info!(clean = clean && !failed, "stopped");
+        Verdict::from(clean && !failed)
+    }
+}
+
+/// A name for this process that no other has, with the name of its machine for people.
+fn replica_id() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let host: String = host.trim().chars().filter(plain).take(60).collect();
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    match host.as_str() {
+        "" => format!("brain-{}", &unique[..12]),
+        host => format!("{host}-{}", &unique[..12]),
+    }
+}
+
+/// An address that can be dialled: one that listens everywhere is reached through the loopback.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, bound.port())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn the_url_can_be_dialled() {
+        for (bound, dialled) in [
+            ("0.0.0.0:80", "127.0.0.1:80"),
+            ("[::]:80", "[::1]:80"),
+            ("10.0.0.1:80", "10.0.0.1:80"),
+        ] {
+            assert_eq!(reachable(bound.parse().unwrap()).to_string(), dialled);
+        }
+    }
+
+    #[test]
+    fn replicas_have_names_of_their_own() {
+        assert_ne!(replica_id(), replica_id());
+        assert!(ids::ActorId::new(replica_id()).is_ok());
+    }
+}

@@ -1,0 +1,233 @@
+//! The HTTP API as the command line uses it, and errors that say what to do.
+
+mod answer;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use brain_config::{Config, ExposeSecret as _, SecretString, Url};
+use brain_connectivity::health::Report;
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::Value;
+
+pub(crate) use self::answer::{Error, Page};
+use crate::cli::ServerArgs;
+use crate::exit::Usage;
+
+/// Time to reach the server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for a whole request. More than a server gives itself, so that its own answer comes first.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+/// Time for the health report: its checks have a time-out of their own.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest page that the API gives.
+const PAGE_MAX: u32 = 500;
+
+/// A brain that answers over HTTP.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<SecretString>,
+}
+
+impl Client {
+    /// A client of the server that the options name, else of the configured one.
+    pub(crate) fn new(config: &Config, args: &ServerArgs) -> Result<Self, Usage> {
+        let base = match &args.server {
+            Some(text) => given_url(text)?,
+            None => configured_url(config)?,
+        };
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            // A brain never redirects, and the token goes to the server that was named and no other.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("brain/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&base) {
+            // A proxy elsewhere cannot reach this machine's loopback.
+            builder = builder.no_proxy();
+        }
+        let http = builder
+            .build()
+            .map_err(|error| Usage(format!("cannot set up the HTTP client: {error}")))?;
+        let token = args
+            .token
+            .clone()
+            .map(SecretString::from)
+            .or_else(|| config.server.admin_token.clone());
+        Ok(Self { http, base, token })
+    }
+
+    /// Reads one document.
+    pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Error> {
+        let request = self.request(Method::GET, path).query(query);
+        answer::document(self.send(request).await?).await
+    }
+
+    /// Reads up to `limit` items of a list, page by page, and says whether there are more.
+    pub(crate) async fn list(
+        &self,
+        path: &[&str],
+        items: &str,
+        query: &[(&str, String)],
+        limit: u32,
+    ) -> Result<(Vec<Value>, bool), Error> {
+        let mut all = Vec::new();
+        let mut cursor = None;
+        loop {
+            let left = limit - u32::try_from(all.len()).unwrap_or(limit).min(limit);
+            let mut query = query.to_vec();
+            query.push(("limit", left.min(PAGE_MAX).to_string()));
+            query.extend(cursor.map(|cursor| ("cursor", cursor)));
+            let page = self.page(path, items, &query).await?;
+            all.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() || all.len() >= limit as usize {
+                return Ok((all, cursor.is_some()));
+            }
+        }
+    }
+
+    /// Reads one page of a list.
+    pub(crate) async fn page(&self, path: &[&str], items: &str, query: &[(&str, String)]) -> Result<Page, Error> {
+        Page::of(self.get(path, query).await?, items)
+    }
+
+    /// Sends a change with a JSON body, or without one.
+    pub(crate) async fn post(&self, path: &[&str], body: Option<Vec<u8>>) -> Result<Value, Error> {
+        let mut request = self.request(Method::POST, path);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        answer::document(self.send(self.authorized(request)).await?).await
+    }
+
+    /// Deletes what the path names.
+    pub(crate) async fn delete(&self, path: &[&str]) -> Result<(), Error> {
+        let request = self.authorized(self.request(Method::DELETE, path));
+        answer::success(self.send(request).await?).await.map(drop)
+    }
+
+    /// Reads a health report, which is one with any status code.
+    pub(crate) async fn report(&self, path: &[&str]) -> Result<Report, Error> {
+        let response = self
+            .send(self.request(Method::GET, path).timeout(REPORT_TIMEOUT))
+            .await?;
+        response.json().await.map_err(|_| Error::NotABrain {
+            base: self.base.clone(),
+        })
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        // Segments are encoded one by one: an id may hold a slash. The base is checked to have segments.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        self.http.request(method, url)
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose_secret()),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        request
+            .send()
+            .await
+            .map_err(|error| Error::unanswered(&self.base, &error))
+    }
+}
+
+fn given_url(text: &str) -> Result<Url, Usage> {
+    let refuse = || {
+        Usage(format!(
+            "--server {text}: write an http:// or https:// URL, such as http://127.0.0.1:8787"
+        ))
+    };
+    let url = Url::parse(text).map_err(|_| refuse())?;
+    let plain = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
+    if plain { Ok(url) } else { Err(refuse()) }
+}
+
+fn configured_url(config: &Config) -> Result<Url, Usage> {
+    let host = match config.server.host.parse::<IpAddr>() {
+        // A server that listens everywhere is reached through the loopback.
+        Ok(IpAddr::V4(ip)) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V6(ip)) if ip.is_unspecified() => "[::1]".to_owned(),
+        Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
+        _ => config.server.host.clone(),
+    };
+    let port = config.server.port;
+    Url::parse(&format!("http://{host}:{port}")).map_err(|_| {
+        Usage(format!(
+            "STUDIO_BRAIN_HOST={host} and STUDIO_BRAIN_PORT={port} make no URL; use --server"
+        ))
+    })
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn client(server: Option<&str>) -> Client {
+        let mut config = Config::defaults();
+        config.server.host = "::".to_owned();
+        let args = ServerArgs {
+            server: server.map(str::to_owned),
+            token: None,
+        };
+        Client::new(&config, &args).unwrap()
+    }
+
+    #[test]
+    fn the_server_comes_from_the_option_or_the_configuration() {
+        assert_eq!(client(None).base.as_str(), "http://[::1]:8787/");
+        assert_eq!(
+            client(Some("https://brain.example/base/")).base.as_str(),
+            "https://brain.example/base/"
+        );
+        assert!(given_url("127.0.0.1:8787").is_err());
+        assert!(given_url("ftp://x").is_err());
+    }
+
+    #[test]
+    fn ids_in_a_path_stay_one_segment() {
+        let client = client(Some("http://127.0.0.1:1/base"));
+        let request = client
+            .request(Method::GET, &["api", "tasks", "a/../b c?"])
+            .build()
+            .unwrap();
+        assert_eq!(
+            request.url().as_str(),
+            "http://127.0.0.1:1/base/api/tasks/a%2F..%2Fb%20c%3F"
+        );
+    }
+
+    #[test]
+    fn only_changes_carry_the_token() {
+        let mut config = Config::defaults();
+        config.server.admin_token = Some("t".into());
+        let client = Client::new(
+            &config,
+            &ServerArgs {
+                server: None,
+                token: None,
+            },
+        )
+        .unwrap();
+        let plain = client.request(Method::GET, &["x"]);
+        assert!(plain.build().unwrap().headers().is_empty());
+        let change = client.authorized(client.request(Method::POST, &["x"])).build().unwrap();
+        assert_eq!(change.headers()["authorization"], "Bearer t");
+    }
+}

@@ -1,0 +1,28 @@
+//! The `brain` binary: reads the command line, runs one command and turns its end into an exit code.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line talks to people"
+)]
+
+mod app;
+mod cli;
+mod client;
+mod commands;
+mod exit;
+mod health;
+mod logs;
+mod recorder;
+mod render;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    // Every TLS user of the process shares this one provider; a second installation is harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = cli::Cli::parse();
+    exit::code_of(commands::run(cli))
+}

@@ -1,0 +1,15 @@
+//! Tests of the `brain` program as people and supervisors use it: a process, its output and its exit code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says why"
+)]
+
+mod brain_process;
+mod config_check;
+mod healthcheck;
+mod lifecycle;
+mod migrate;
+mod round_trip;
+mod survival;
+mod usage;

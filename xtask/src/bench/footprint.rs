@@ -1,0 +1,92 @@
+//! What an idle brain costs, and how long it takes to start.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, Result};
+use fred::{interfaces::ClientLike as _, types::InfoKind};
+
+use super::brain::{Brain, Servers};
+
+const DATABASE: &str = "footprint";
+const SETTLE: Duration = Duration::from_secs(5);
+const WINDOW: Duration = Duration::from_secs(30);
+const STARTS: usize = 5;
+
+#[derive(Debug, Clone)]
+pub(super) struct Footprint {
+    /// Transactions a second that the database counted for the brain alone.
+    pub(super) statements_per_second: f64,
+    pub(super) redis_commands_per_second: f64,
+    /// Of one core.
+    pub(super) cpu_percent: f64,
+    pub(super) idle_rss: u64,
+    /// The median of several starts, migrations applied.
+    pub(super) start_to_ready: Duration,
+}
+
+pub(super) async fn measure(servers: &Servers, program: &Path) -> Result<Footprint> {
+    servers.database(DATABASE, Some(program)).await?;
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        starts.push(Brain::start(servers, program, DATABASE, &[]).await?.ready_in);
+    }
+    starts.sort();
+    let brain = Brain::start(servers, program, DATABASE, &[]).await?;
+    tokio::time::sleep(SETTLE).await;
+    // Watched from another database, so that watching is not counted.
+    let watcher = servers.connect("postgres").await?;
+    let transactions = async || -> Result<i64> {
+        let sql = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = $1";
+        watcher.batch_execute("SELECT pg_stat_clear_snapshot()").await?;
+        Ok(watcher.query_one(sql, &[&DATABASE]).await?.get(0))
+    };
+    let redis = servers.redis().await?;
+    let commands = async || -> Result<i64> {
+        let info: String = redis.info(Some(InfoKind::Stats)).await?;
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix("total_commands_processed:"));
+        Ok(line.context("redis does not count its commands")?.trim().parse()?)
+    };
+    let (statements_before, commands_before, ticks_before) =
+        (transactions().await?, commands().await?, cpu_ticks(brain.pid())?);
+    tokio::time::sleep(WINDOW).await;
+    let (statements, asked, ticks) = (transactions().await?, commands().await?, cpu_ticks(brain.pid())?);
+    let seconds = WINDOW.as_secs_f64();
+    #[allow(clippy::cast_precision_loss, reason = "small counts")]
+    Ok(Footprint {
+        statements_per_second: (statements - statements_before) as f64 / seconds,
+        // The question itself was one.
+        redis_commands_per_second: (asked - commands_before - 1).max(0) as f64 / seconds,
+        cpu_percent: (ticks - ticks_before) as f64 / seconds,
+        idle_rss: status_bytes(brain.pid(), "VmRSS:")?,
+        start_to_ready: starts[STARTS / 2],
+    })
+}
+
+/// User and system time in hundredths of a second, as the kernel counts them.
+fn cpu_ticks(pid: u32) -> Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let after_name = stat.rsplit(')').next().context("an odd stat file")?;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
+}
+
+/// The most memory a process has used, in bytes.
+pub(super) fn peak_rss(pid: u32) -> Result<u64> {
+    status_bytes(pid, "VmHWM:")
+}
+
+fn status_bytes(pid: u32, field: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .context("an odd status file")?;
+    Ok(line
+        .split_whitespace()
+        .next()
+        .context("an odd status file")?
+        .parse::<u64>()?
+        * 1024)
+}

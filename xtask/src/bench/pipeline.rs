@@ -1,0 +1,129 @@
+//! Our throughput: a stream full of published tasks, and a brain that works it off.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use fred::{interfaces::StreamsInterface as _, types::Value};
+
+use super::{
+    brain::{Brain, Servers},
+    workload::{self, AGENTS},
+};
+use crate::progress::Progress;
+
+const WARM_UP: Duration = Duration::from_secs(5);
+const DATABASE: &str = "pipeline";
+/// Entries of one XADD pipeline.
+const CHUNK: usize = 1000;
+
+/// What was measured.
+#[derive(Debug, Clone)]
+pub(super) struct Throughput {
+    /// Tasks stored with their follow-up, a second.
+    pub(super) tasks_per_second: f64,
+    /// The most memory the brain used, in bytes.
+    pub(super) peak_rss: u64,
+    /// Tasks published and found stored in the end.
+    pub(super) stored: u64,
+}
+
+/// Fills the stream first, so that the publisher takes no processor time from what is measured.
+pub(super) async fn measure(
+    servers: &Servers,
+    program: &Path,
+    batch: usize,
+    partitions: u16,
+    window: Duration,
+    ceiling: f64,
+    progress: &Progress,
+) -> Result<Throughput> {
+    let database = servers.database(DATABASE, Some(program)).await?;
+    let redis = servers.redis().await?;
+    let swarms: Vec<String> = (0..u32::from(partitions))
+        .map(|n| {
+            if partitions == 1 {
+                workload::SWARM.to_owned()
+            } else {
+                swarm_of(n, partitions)
+            }
+        })
+        .collect();
+    let stream = |n: u32| {
+        if partitions == 1 {
+            format!("bench.{DATABASE}")
+        } else {
+            format!("bench.{DATABASE}:{n}")
+        }
+    };
+    let seconds = (WARM_UP + window).as_secs_f64();
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of events"
+    )]
+    let wanted = (ceiling * seconds * if partitions > 1 { 1.6 } else { 1.1 }) as usize;
+    for (n, swarm) in (0..).zip(&swarms) {
+        for agent in 0..AGENTS {
+            let fields = vec![("event", workload::agent_joined(swarm, agent))];
+            let _: Value = redis.xadd(stream(n), false, None::<()>, "*", fields).await?;
+        }
+    }
+    let mut published = 0;
+    while published < wanted {
+        for (n, swarm) in (0..).zip(&swarms) {
+            let pipeline = redis.pipeline();
+            for _ in 0..CHUNK {
+                let fields = vec![("event", workload::task_created(swarm))];
+                let () = pipeline.xadd(stream(n), false, None::<()>, "*", fields).await?;
+            }
+            let _: Value = pipeline.all().await?;
+            published += CHUNK;
+        }
+        progress.change(&format!("filling the stream: {published} of {wanted} events"));
+    }
+    progress.change("measuring the pipeline");
+    let extra = [
+        ("STUDIO_BRAIN_EVENT_BUS_BATCH_SIZE", batch.to_string()),
+        ("STUDIO_BRAIN_EVENT_BUS_PARTITIONS", partitions.to_string()),
+    ];
+    let brain = Brain::start(servers, program, DATABASE, &extra).await?;
+    tokio::time::sleep(WARM_UP).await;
+    let count = async || -> Result<i64> {
+        let row = database
+            .query_one("SELECT COALESCE(sum(last_seq), 0)::bigint FROM swarm_sequences", &[])
+            .await?;
+        Ok(row.get(0))
+    };
+    let (from, first) = (Instant::now(), count().await?);
+    tokio::time::sleep(window).await;
+    let (last, took) = (count().await?, from.elapsed());
+    let peak_rss = super::footprint::peak_rss(brain.pid())?;
+    drop(brain);
+    let rows = database
+        .query_one("SELECT count(*) FILTER (WHERE event_type = 'task.created'), count(*) FILTER (WHERE event_type = 'task.assigned') FROM swarm_events", &[])
+        .await?;
+    let (created, assigned): (i64, i64) = (rows.get(0), rows.get(1));
+    if created != assigned {
+        bail!("{created} tasks are stored, but {assigned} follow-ups");
+    }
+    if u64::try_from(created).unwrap_or(0) as usize >= published {
+        bail!("the stream ran empty before the time was over: the figure would be too low");
+    }
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let tasks = (last - first) as f64 / 2.0;
+    Ok(Throughput {
+        tasks_per_second: tasks / took.as_secs_f64(),
+        peak_rss,
+        stored: u64::try_from(created).unwrap_or(0),
+    })
+}
+
+/// A swarm whose events travel on partition `wanted`.
+fn swarm_of(wanted: u32, partitions: u16) -> String {
+    let names = (0_u32..).map(|n| format!("bench-{n}"));
+    let fits = |name: &String| crc32fast::hash(name.as_bytes()) % u32::from(partitions) == wanted;
+    names.into_iter().find(fits).unwrap_or_default()
+}

@@ -1,0 +1,6 @@
+//! The commands of the development stack, run as a developer runs them, on a folder that stands for a clone.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod brain;
+mod clone;
+mod dependencies;
