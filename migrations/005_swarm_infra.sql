@@ -69,7 +69,8 @@ CREATE TABLE swarm_events (
     created_at      timestamptz NOT NULL,
     stored_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, swarm_id, seq),
-    CONSTRAINT swarm_events_id UNIQUE (tenant_id, swarm_id, event_id)
+    -- The id leads, so that a look-up by id cannot be planned as a walk over the whole swarm.
+    CONSTRAINT swarm_events_id UNIQUE (event_id, swarm_id, tenant_id)
 );
 
 COMMENT ON COLUMN swarm_events.stream_entry_id IS 'the stream entry that brought the event; null when it came another way and the outbox sends it';

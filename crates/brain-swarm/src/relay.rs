@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    hash::{BuildHasher as _, RandomState},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -31,7 +32,7 @@ const ROWS: i64 = 64;
 /// Entries that one pipeline carries.
 const PIPELINE: usize = 512;
 /// Events kept in memory for the relay; what comes above is read from the database instead.
-const KEPT_EVENTS: usize = 65_536;
+const KEPT_EVENTS: usize = 16_384;
 /// Marks of relayed entries that have not come back on the stream yet; above it the database is asked instead.
 const KEPT_MARKS: usize = 262_144;
 
@@ -109,23 +110,27 @@ impl RelayQueue {
     }
 }
 
-/// What the relay of a stream has put on it and its consumer has not seen yet.
+/// What the relay of a stream has put on it and its consumer has not seen yet: a keyed hash of each mark, whose key nobody
+/// outside knows, so that none can be made up.
 #[derive(Clone, Default)]
 pub(crate) struct Marks {
-    inner: Arc<Mutex<HashSet<RelayMark>>>,
+    hasher: RandomState,
+    inner: Arc<Mutex<HashSet<u64>>>,
 }
 
 impl Marks {
-    fn add(&self, mark: RelayMark) {
+    fn add(&self, mark: &RelayMark) {
+        let hash = self.hasher.hash_one(mark);
         let mut marks = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if marks.len() < KEPT_MARKS {
-            marks.insert(mark);
+            marks.insert(hash);
         }
     }
 
     /// Whether the relay of this process wrote that entry. Each mark is recognised once.
     pub(crate) fn recognise(&self, mark: &RelayMark) -> bool {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).remove(mark)
+        let hash = self.hasher.hash_one(mark);
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash)
     }
 }
 
@@ -235,7 +240,7 @@ impl Relay {
                     (entry::EVENT, event.to_json()),
                 ];
                 // Marked before it is sent: the consumer may read it before this task hears that it was written.
-                self.marks.add(RelayMark {
+                self.marks.add(&RelayMark {
                     swarm: event.swarm_id.to_string(),
                     id: event.id.to_string(),
                     seq: *seq,

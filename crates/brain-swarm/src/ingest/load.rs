@@ -66,15 +66,7 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
 
     let swarm_tenants: Vec<&str> = swarms.iter().map(|(tenant, _)| tenant.as_str()).collect();
     let swarm_ids: Vec<&str> = swarms.iter().map(|(_, swarm)| swarm.as_str()).collect();
-    let event_tenants: Vec<&str> = batch
-        .inputs
-        .iter()
-        .map(|input| input.event.tenant_id.as_str())
-        .collect();
-    let event_swarms: Vec<&str> = batch.inputs.iter().map(|input| input.event.swarm_id.as_str()).collect();
     let event_ids: Vec<&str> = batch.inputs.iter().map(|input| input.event.id.as_str()).collect();
-    let task_tenants: Vec<&str> = wanted_tasks.iter().map(|(tenant, ..)| tenant.as_str()).collect();
-    let task_swarms: Vec<&str> = wanted_tasks.iter().map(|(_, swarm, _)| swarm.as_str()).collect();
     let task_ids: Vec<&str> = wanted_tasks.iter().map(|(.., task)| task.as_str()).collect();
     let mentioned: Vec<&str> = mentioned.into_iter().collect();
     let lost: Vec<&str> = lost.into_iter().collect();
@@ -99,11 +91,11 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
     ));
     statements.push((
         include_str!("../sql/select_known_events.sql"),
-        vec![&event_tenants as _, &event_swarms, &event_ids],
+        vec![&swarm_tenants as _, &swarm_ids, &event_ids],
     ));
     statements.push((
         include_str!("../sql/select_tasks.sql"),
-        vec![&task_tenants as _, &task_swarms, &task_ids],
+        vec![&swarm_tenants as _, &swarm_ids, &task_ids],
     ));
     statements.push((
         include_str!("../sql/select_agents.sql"),

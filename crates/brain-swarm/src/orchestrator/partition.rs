@@ -198,11 +198,11 @@ impl Partition {
         if batch.inputs.is_empty() && batch.dead_letters.is_empty() {
             self.cursor = cursor;
             self.cursor_due.get_or_insert_with(|| Instant::now() + CURSOR_WITHIN);
-            self.acknowledge(ids).await;
+            self.acknowledge(ids);
             return Ok(());
         }
         match self.commit(&batch, stop).await {
-            Ok(()) => self.acknowledge(ids).await,
+            Ok(()) => self.acknowledge(ids),
             Err(Refusal::End(end)) => return Err(end),
             Err(Refusal::Data(_)) => {
                 // Something in it is refused: each alone, so that only the culprit waits.
@@ -227,7 +227,7 @@ impl Partition {
                 }
                 // The rest of the batch: dead letters and the cursor.
                 match self.commit(&batch, stop).await {
-                    Ok(()) => self.acknowledge(stored).await,
+                    Ok(()) => self.acknowledge(stored),
                     Err(Refusal::End(end)) => return Err(end),
                     Err(Refusal::Data(problem)) => {
                         tracing::error!(stream.name = %self.lease.stream, error = problem, "a dead letter was refused by the database");
@@ -392,20 +392,19 @@ impl Partition {
         }
     }
 
-    /// An acknowledgement that fails is made up for: the entry comes again and is recognised.
-    async fn acknowledge(&self, ids: Vec<String>) {
+    /// Not waited for: an acknowledgement that fails is made up for when the entry comes again and is recognised.
+    fn acknowledge(&self, ids: Vec<String>) {
         if ids.is_empty() {
             return;
         }
-        let answer: Result<Value, _> = self
-            .parts
-            .redis
-            .commands()
-            .xack(self.lease.stream.as_str(), self.parts.bus.group.as_str(), ids)
-            .await;
-        if let Err(error) = answer {
-            tracing::warn!(stream.name = %self.lease.stream, error = %error, "entries are stored but could not be acknowledged");
-        }
+        let redis = self.parts.redis.clone();
+        let (stream, group) = (self.lease.stream.clone(), self.parts.bus.group.clone());
+        tokio::spawn(async move {
+            let answer: Result<Value, _> = redis.commands().xack(stream.as_str(), group.as_str(), ids).await;
+            if let Err(error) = answer {
+                tracing::warn!(stream.name = %stream, error = %error, "entries are stored but could not be acknowledged");
+            }
+        });
     }
 
     /// Tries what was refused, each alone; what is out of attempts becomes a dead letter.
@@ -435,7 +434,7 @@ impl Partition {
                     ..Batch::default()
                 };
                 match self.commit(&batch, stop).await {
-                    Ok(()) => self.acknowledge(vec![entry.id.to_string()]).await,
+                    Ok(()) => self.acknowledge(vec![entry.id.to_string()]),
                     Err(Refusal::End(end)) => return Err(end),
                     Err(Refusal::Data(problem)) => {
                         tracing::error!(stream.name = %self.lease.stream, error = problem, "a dead letter was refused by the database");
@@ -449,7 +448,7 @@ impl Partition {
                 ..Batch::default()
             };
             match self.commit(&batch, stop).await {
-                Ok(()) => self.acknowledge(vec![entry.id.to_string()]).await,
+                Ok(()) => self.acknowledge(vec![entry.id.to_string()]),
                 Err(Refusal::End(end)) => return Err(end),
                 Err(Refusal::Data(problem)) => {
                     for input in batch.inputs {

@@ -24,5 +24,10 @@ CROSS JOIN LATERAL (
      ORDER BY waiting.priority DESC, waiting.created_at, waiting.task_id
      LIMIT $3)
 ) AS t
-LEFT JOIN swarm_events e ON e.tenant_id = t.tenant_id AND e.swarm_id = t.swarm_id AND e.event_id = t.created_event_id
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM swarm_events
+    WHERE event_id = t.created_event_id
+        AND swarm_id IS NOT DISTINCT FROM t.swarm_id AND tenant_id IS NOT DISTINCT FROM t.tenant_id
+    LIMIT 1) e ON true
 ORDER BY t.tenant_id, t.swarm_id, t.priority DESC, t.created_at, t.task_id
