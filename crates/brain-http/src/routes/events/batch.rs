@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn every_bad_event_is_named() {
-        insta::assert_snapshot!(document(&format!(r#"[{GOOD},{{}},5,{GOOD},{{"type":"task.created","actorId":"a"}}]"#)), @r#"{"type":"urn:studio-brain:problem:invalid-event","title":"Invalid event","status":422,"detail":"3 of 5 events are not valid; nothing was stored","instance":"r-1","errors":[{"index":1,"type":"urn:studio-brain:problem:invalid-event","detail":"missing field `type` at line 1 column 2"},{"index":2,"type":"urn:studio-brain:problem:invalid-event","detail":"invalid type: integer `5`, expected struct Envelope at line 1 column 1"},{"index":4,"type":"urn:studio-brain:problem:invalid-event","detail":"payload of task.created version 1: \"taskId\" is a required property"}]}"#);
+        insta::assert_snapshot!(document(&format!(r#"[{GOOD},{{}},5,{GOOD},{{"type":"task.created","actorId":"a"}}]"#)), @r#"{"type":"urn:studio-brain:problem:invalid-event","title":"Invalid event","status":422,"detail":"3 of 5 events are not valid; nothing was stored","instance":"r-1","errors":[{"index":1,"type":"urn:studio-brain:problem:invalid-event","detail":"missing field `type` at line 1 column 2"},{"index":2,"type":"urn:studio-brain:problem:invalid-event","detail":"invalid type: integer `5`, expected an event as a JSON object at line 1 column 1"},{"index":4,"type":"urn:studio-brain:problem:invalid-event","detail":"payload of task.created version 1: \"taskId\" is a required property"}]}"#);
         let large = format!(
             r#"{{"type":"a.b","actorId":"a","payload":{{"x":"{}"}}}}"#,
             "x".repeat(2000)
