@@ -32,7 +32,7 @@ const ROWS: i64 = 64;
 /// Entries that one pipeline carries.
 const PIPELINE: usize = 512;
 /// Events kept in memory for the relay; what comes above is read from the database instead.
-const KEPT_EVENTS: usize = 16_384;
+const KEPT_EVENTS: usize = 8_192;
 /// Marks of relayed entries that have not come back on the stream yet; above it the database is asked instead.
 const KEPT_MARKS: usize = 262_144;
 

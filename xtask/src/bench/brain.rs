@@ -80,6 +80,15 @@ impl Servers {
         self.connect(name).await
     }
 
+    /// Removes a database and waits until the disk has the rest, so that its upkeep does not disturb what is measured next.
+    pub(super) async fn forget(&self, name: &str) -> Result<()> {
+        let client = self.connect("postgres").await?;
+        client
+            .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+            .await?;
+        Ok(client.batch_execute("CHECKPOINT").await?)
+    }
+
     pub(super) async fn redis(&self) -> Result<Redis> {
         let config = RedisConfig::from_url(&format!("redis://127.0.0.1:{}", self.redis_port))?;
         let client = Redis::new(config, None, None, None);

@@ -8,7 +8,8 @@ use fred::{interfaces::ClientLike as _, types::InfoKind};
 use super::brain::{Brain, Servers};
 
 const DATABASE: &str = "footprint";
-const SETTLE: Duration = Duration::from_secs(5);
+/// A database connection reports what it counted ten seconds after it fell idle: the start must not be counted.
+const SETTLE: Duration = Duration::from_secs(15);
 const WINDOW: Duration = Duration::from_secs(30);
 const STARTS: usize = 5;
 
