@@ -32,6 +32,28 @@ async fn an_empty_database_is_brought_up_once_and_then_is_ok() {
 }
 
 #[tokio::test]
+async fn two_processes_at_once_apply_each_migration_once() {
+    let database = TestDatabase::empty().await;
+    let variables = environment(&database.config(), &[]);
+    let up = ["migrate", "up", "--output", "json"];
+    let (one, two) = tokio::join!(run(&variables, &up), run(&variables, &up));
+    let applied = |ended: &crate::brain_process::Ended| -> usize {
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        serde_json::from_str::<Vec<serde_json::Value>>(&ended.stdout)
+            .unwrap()
+            .len()
+    };
+    let client = database.client().await;
+    let rows: i64 = client
+        .query_one("SELECT count(*) FROM brain_migrations", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(applied(&one) + applied(&two), usize::try_from(rows).unwrap());
+    assert!(rows >= 6);
+}
+
+#[tokio::test]
 async fn a_dropped_column_is_named_and_ends_with_code_1() {
     let database = crate::brain_process::migrated().await;
     database
