@@ -10,6 +10,7 @@ mod config_check;
 mod healthcheck;
 mod lifecycle;
 mod migrate;
+mod outage;
 mod round_trip;
 mod survival;
 mod usage;

@@ -47,7 +47,7 @@ async fn notes_are_complete_and_in_order(world: &World, count: usize) {
 }
 
 #[tokio::test]
-async fn partitions_spread_over_replicas_and_move_within_the_lease_time_when_one_dies() {
+async fn exclusive_partitions_spread_over_replicas_and_move_within_the_lease_time_when_one_dies() {
     let mut world = four_partitions().await;
     let one = world.orchestrate("one");
     eventually("one replica with all", async || {
