@@ -47,7 +47,12 @@ impl RawEntry {
     }
 
     pub(crate) fn relay_mark(&self) -> Option<RelayMark> {
-        let text = |name| std::str::from_utf8(self.field(name)?).ok();
+        // What no id can be was not written by the relay, and PostgreSQL could not even be asked about it.
+        let text = |name| {
+            std::str::from_utf8(self.field(name)?)
+                .ok()
+                .filter(|text| !text.chars().any(char::is_control))
+        };
         Some(RelayMark {
             seq: text(SEQ)?.parse().ok()?,
             swarm: text(SWARM)?.to_owned(),

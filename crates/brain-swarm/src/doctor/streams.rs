@@ -93,6 +93,8 @@ async fn check_stream(
             let names = entry
                 .event()
                 .and_then(|json| serde_json::from_slice::<Names>(json).ok());
+            // What no id can be is stored under no id, and PostgreSQL could not even be asked about it.
+            let names = names.filter(|names| !names.id.contains('\0') && !names.swarm_id.contains('\0'));
             ids.push(entry.id.to_string());
             swarms.push(names.as_ref().map(|names| names.swarm_id.clone()));
             events.push(names.map(|names| names.id));

@@ -31,6 +31,9 @@ use crate::{
 /// How often a busy stream is trimmed.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 
+/// How much of what is wrong with an entry is kept.
+const DETAIL_CHARS: usize = 2000;
+
 /// How long the stored cursor may lag behind what is known to be stored.
 const CURSOR_WITHIN: Duration = Duration::from_secs(1);
 
@@ -230,7 +233,9 @@ impl Partition {
                     Ok(()) => self.acknowledge(stored),
                     Err(Refusal::End(end)) => return Err(end),
                     Err(Refusal::Data(problem)) => {
+                        // Neither acknowledged nor passed by the cursor: it comes again with the next reader.
                         tracing::error!(stream.name = %self.lease.stream, error = problem, "a dead letter was refused by the database");
+                        return Ok(());
                     }
                 }
             }
@@ -295,6 +300,12 @@ impl Partition {
     }
 
     fn letter(&self, raw: &RawEntry, reason: Reason, detail: String) -> NewDeadLetter {
+        // It may quote foreign bytes, such as the name of an unknown field: no text column holds U+0000.
+        let detail: String = detail
+            .chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .take(DETAIL_CHARS)
+            .collect();
         metrics::counter!(metric_names::DEAD_LETTERS, "reason" => reason.as_str()).increment(1);
         tracing::warn!(stream.name = %self.lease.stream, stream.entry_id = %raw.id, reason = reason.as_str(), detail, "stream entry became a dead letter");
         NewDeadLetter {

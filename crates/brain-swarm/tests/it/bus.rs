@@ -397,3 +397,31 @@ async fn an_entry_that_went_to_a_consumer_that_lost_the_lease_is_claimed_from_it
     world.sound().await;
     replica.leave().await;
 }
+
+/// U+0000 fits no text column: it must not get into the details of a dead letter, nor into a question about a relay mark.
+#[tokio::test]
+async fn zero_characters_in_names_and_marks_neither_lose_nor_block_anything() {
+    let mut world = from_the_start(|_| {}).await;
+    let stream = StreamNames::new(&world.config.bus).all()[0].clone();
+    let mut odd = created("odd");
+    odd["\u{0}"] = json!(1);
+    world.xadd(&odd.to_string()).await;
+    world.xadd_to(stream.as_str(), &[("x\u{0}y", "z".to_owned())]).await;
+    let mut nameless = created("nameless");
+    nameless["swarmId"] = json!("\u{0}");
+    world.xadd(&nameless.to_string()).await;
+    let mark = [
+        ("seq", "1".to_owned()),
+        ("swarm", "\u{0}".to_owned()),
+        ("id", "\u{0}".to_owned()),
+        ("event", created("marked").to_string()),
+    ];
+    world.xadd_to(stream.as_str(), &mark).await;
+    world.xadd(&created("after").to_string()).await;
+    let replica = world.orchestrate("one");
+    let events = world.events_at_least("s", OWN + 2).await;
+    assert!(events.iter().any(|event| event.payload["taskId"] == "marked"));
+    assert_eq!(letters_at_least(&world, 3).await.len(), 3);
+    world.sound().await;
+    replica.leave().await;
+}
