@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use brain_config::Server;
 use brain_connectivity::{health::Health, health::Report};
 use brain_swarm::ids::TenantId;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{admission::Admission, body, identity::Identities, metrics::Metrics, problem::Problem, services::Services};
 
@@ -24,6 +24,8 @@ pub(crate) struct App {
     pub(crate) tenant: TenantId,
     /// Changes that go on when their caller hangs up.
     pub(crate) detached: TaskTracker,
+    /// Cancelled when the server stops: nobody waits for what may come later.
+    pub(crate) draining: CancellationToken,
     health: Rounds<Arc<Report>>,
     readiness: Rounds<Arc<Report>>,
 }
@@ -42,6 +44,7 @@ impl App {
             request_timeout: config.request_timeout,
             tenant: TenantId::single(),
             detached: TaskTracker::new(),
+            draining: CancellationToken::new(),
             health: Rounds::new(),
             readiness: Rounds::new(),
         }

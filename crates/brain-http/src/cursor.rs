@@ -26,6 +26,10 @@ pub(crate) enum List {
     Agents = b'a',
     /// Dead letters; the position is a dead letter's id.
     DeadLetters = b'd',
+    /// Runs; the position is a run id.
+    Runs = b'r',
+    /// Budgets; the position is a budget id.
+    Budgets = b'b',
 }
 
 /// A list with its filters: what a cursor is valid for.

@@ -6,7 +6,7 @@
 
 mod record;
 
-use std::{any::Any, convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use std::{any::Any, convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -70,7 +70,7 @@ impl Exchange {
         let record = Record::begin(app, peer, &request, request_id, trace, route);
 
         let response = match app.admission.admit(&Head::from(&request), route) {
-            Ok(Admitted::ToRoute) => self.handle(request, trace, has_body).await,
+            Ok(Admitted::ToRoute) => self.handle(request, trace, has_body, routes::patience(route)).await,
             Ok(Admitted::Answered(response)) => response,
             Err(problem) => problem.into_response(),
         };
@@ -96,9 +96,16 @@ impl Exchange {
     }
 
     /// Lets the handler answer, for a limited time, and catches it when it falls.
-    async fn handle(&self, mut request: Request<Incoming>, trace: Trace, has_body: bool) -> Response<Body> {
-        // Reading a body has its own limit; the time for the answer comes on top.
+    async fn handle(
+        &self,
+        mut request: Request<Incoming>,
+        trace: Trace,
+        has_body: bool,
+        patience: Duration,
+    ) -> Response<Body> {
+        // Reading a body has its own limit, and so has waiting where the caller asks for it; the time for the answer comes on top.
         let limit = self.app.request_timeout
+            + patience
             + if has_body {
                 self.app.body_limits.time
             } else {

@@ -30,6 +30,7 @@ mod exchange;
 mod identity;
 pub mod metric_names;
 mod metrics;
+mod object;
 mod problem;
 mod query;
 mod reply;

@@ -98,7 +98,6 @@ impl Problem {
         self.0.kind
     }
 
-    #[cfg(test)]
     pub(crate) fn detail(&self) -> &str {
         &self.0.detail
     }

@@ -3,22 +3,29 @@
 //! Invariant: a path that [`find`] does not know never reaches axum, and one that it knows is routed there.
 
 mod agents;
+mod budgets;
 mod dead_letters;
 mod events;
 mod health;
+mod messages;
+mod runs;
 mod schemas;
 mod status;
 mod tasks;
 
-use std::{fmt::Display, str::FromStr, sync::Arc};
+use std::{fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{Path, rejection::PathRejection},
-    http::Method,
+    http::{Method, Uri},
     routing::{MethodRouter, get, post},
 };
-use brain_swarm::ids::SwarmId;
+use brain_swarm::{
+    calls,
+    ids::{ActorId, RunId, SwarmId},
+};
+use serde::Deserialize;
 
 use crate::{
     app::App,
@@ -35,12 +42,35 @@ pub(crate) struct Route {
     handlers: fn() -> MethodRouter<Arc<App>>,
 }
 
-/// All routes; those that are asked most often come first.
-pub(crate) const TABLE: [Route; 15] = [
+/// The path under which tasks are claimed.
+const CLAIM: &str = "/api/swarm/tasks/claim";
+
+/// All routes; those that are asked most often come first, and a fixed path before one that varies.
+pub(crate) const TABLE: [Route; 39] = [
     Route {
         template: "/api/swarm/events",
         allow: "GET, HEAD, POST",
         handlers: || get(events::list).post(events::publish),
+    },
+    Route {
+        template: CLAIM,
+        allow: "POST",
+        handlers: || post(tasks::claim),
+    },
+    Route {
+        template: "/api/swarm/tasks/finish",
+        allow: "POST",
+        handlers: || post(tasks::finish),
+    },
+    Route {
+        template: "/api/swarm/tasks/{taskId}/complete",
+        allow: "POST",
+        handlers: || post(tasks::complete),
+    },
+    Route {
+        template: "/api/swarm/agents/{agentId}/heartbeat",
+        allow: "POST",
+        handlers: || post(agents::heartbeat),
     },
     Route {
         template: "/healthz",
@@ -79,8 +109,8 @@ pub(crate) const TABLE: [Route; 15] = [
     },
     Route {
         template: "/api/swarm/tasks",
-        allow: "GET, HEAD",
-        handlers: || get(tasks::list),
+        allow: "GET, HEAD, POST",
+        handlers: || get(tasks::list).post(tasks::create),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}",
@@ -88,14 +118,114 @@ pub(crate) const TABLE: [Route; 15] = [
         handlers: || get(tasks::show),
     },
     Route {
-        template: "/api/swarm/agents",
-        allow: "GET, HEAD",
-        handlers: || get(agents::list),
+        template: "/api/swarm/tasks/{taskId}/fail",
+        allow: "POST",
+        handlers: || post(tasks::fail),
     },
     Route {
-        template: "/api/swarm/agents/{agentId}/heartbeat",
+        template: "/api/swarm/tasks/{taskId}/release",
         allow: "POST",
-        handlers: || post(agents::heartbeat),
+        handlers: || post(tasks::release),
+    },
+    Route {
+        template: "/api/swarm/tasks/{taskId}/progress",
+        allow: "POST",
+        handlers: || post(tasks::progress),
+    },
+    Route {
+        template: "/api/swarm/tasks/{taskId}/emit",
+        allow: "POST",
+        handlers: || post(tasks::emit),
+    },
+    Route {
+        template: "/api/swarm/tasks/{taskId}/cancel",
+        allow: "POST",
+        handlers: || post(tasks::cancel),
+    },
+    Route {
+        template: "/api/swarm/tasks/{taskId}/reassign",
+        allow: "POST",
+        handlers: || post(tasks::reassign),
+    },
+    Route {
+        template: "/api/swarm/tasks/{taskId}/retry",
+        allow: "POST",
+        handlers: || post(tasks::retry),
+    },
+    Route {
+        template: "/api/swarm/tasks/{taskId}/reserve",
+        allow: "POST",
+        handlers: || post(tasks::reserve),
+    },
+    Route {
+        template: "/api/swarm/tasks/{taskId}/settle",
+        allow: "POST",
+        handlers: || post(tasks::settle),
+    },
+    Route {
+        template: "/api/swarm/agents",
+        allow: "GET, HEAD, POST",
+        handlers: || get(agents::list).post(agents::register),
+    },
+    Route {
+        template: "/api/swarm/agents/{agentId}/drain",
+        allow: "POST",
+        handlers: || post(agents::drain),
+    },
+    Route {
+        template: "/api/swarm/agents/{agentId}/resume",
+        allow: "POST",
+        handlers: || post(agents::resume),
+    },
+    Route {
+        template: "/api/swarm/agents/{agentId}/messages",
+        allow: "GET, HEAD, POST",
+        handlers: || get(messages::of_agent).post(messages::to_agent),
+    },
+    Route {
+        template: "/api/swarm/runs",
+        allow: "GET, HEAD",
+        handlers: || get(runs::list),
+    },
+    Route {
+        template: "/api/swarm/runs/{runId}",
+        allow: "GET, HEAD",
+        handlers: || get(runs::show),
+    },
+    Route {
+        template: "/api/swarm/runs/{runId}/cancel",
+        allow: "POST",
+        handlers: || post(runs::cancel),
+    },
+    Route {
+        template: "/api/swarm/runs/{runId}/finish",
+        allow: "POST",
+        handlers: || post(runs::finish),
+    },
+    Route {
+        template: "/api/swarm/runs/{runId}/messages",
+        allow: "GET, HEAD, POST",
+        handlers: || get(messages::of_run).post(messages::to_run),
+    },
+    Route {
+        template: "/api/swarm/budgets",
+        allow: "GET, HEAD, POST",
+        handlers: || get(budgets::list).post(budgets::create),
+    },
+    Route {
+        template: "/api/swarm/budgets/{budgetId}",
+        allow: "GET, HEAD",
+        handlers: || get(budgets::show),
+    },
+    Route {
+        template: "/api/swarm/budgets/{budgetId}/raise",
+        allow: "POST",
+        handlers: || post(budgets::raise),
+    },
+    Route {
+        template: "/api/swarm/budgets/{budgetId}/stop",
+        allow: "POST",
+        handlers: || post(budgets::stop),
     },
     Route {
         template: "/api/swarm/dead-letters",
@@ -148,6 +278,14 @@ pub(crate) fn allows(route: RouteId, method: &Method) -> bool {
     allow(route).split(", ").any(|allowed| allowed == method.as_str())
 }
 
+/// How much longer than others a route may take to answer, because its caller may ask it to wait.
+pub(crate) fn patience(route: Option<RouteId>) -> Duration {
+    match route {
+        Some(route) if template(route) == CLAIM => tasks::MAX_WAIT,
+        _ => Duration::ZERO,
+    }
+}
+
 /// All routes as axum serves them.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = TABLE.iter().fold(Router::new(), |router, route| {
@@ -179,6 +317,47 @@ fn swarm(app: &App, query: &Query<'_>) -> Result<SwarmId, Problem> {
             .swarm_id
             .clone()
             .ok_or_else(|| invalid("swarmId", "it is missing and there is no default")),
+    }
+}
+
+/// Whose swarm a call is about, where its path takes no other parameter.
+fn call_scope(app: &App, uri: &Uri) -> Result<calls::Scope, Problem> {
+    scope_of(app, &Query::parse(uri.query(), &["swarmId"])?)
+}
+
+/// Whose swarm a query is about.
+fn scope_of(app: &App, query: &Query<'_>) -> Result<calls::Scope, Problem> {
+    Ok(calls::Scope {
+        tenant_id: app.tenant.clone(),
+        swarm_id: swarm(app, query)?,
+    })
+}
+
+/// The run of what names none.
+fn default_run(app: &App) -> Result<RunId, Problem> {
+    app.services
+        .defaults
+        .run_id
+        .clone()
+        .ok_or_else(|| invalid("runId", "it is missing and there is no default"))
+}
+
+/// Who does what nobody says to have done.
+fn default_actor() -> Result<ActorId, Problem> {
+    Ok(ActorId::new("api")?)
+}
+
+/// What people say when they call something off.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Order {
+    actor_id: Option<ActorId>,
+    reason: Option<String>,
+}
+
+impl Order {
+    fn actor(&self) -> Result<ActorId, Problem> {
+        self.actor_id.clone().map_or_else(default_actor, Ok)
     }
 }
 
@@ -217,6 +396,12 @@ mod tests {
                 "/api/swarm/dead-letters/x/replay",
                 Some("/api/swarm/dead-letters/{deadLetterId}/replay"),
             ),
+            ("/api/swarm/tasks/claim", Some("/api/swarm/tasks/claim")),
+            ("/api/swarm/tasks/finish", Some("/api/swarm/tasks/finish")),
+            (
+                "/api/swarm/tasks/claim/complete",
+                Some("/api/swarm/tasks/{taskId}/complete"),
+            ),
             ("/api/swarm/tasks/", None),
             ("/api/swarm/tasks/a/b", None),
             ("/api/swarm/agents/a", None),
@@ -228,6 +413,23 @@ mod tests {
         for (path, expected) in cases {
             assert_eq!(find(path).map(template), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn every_route_is_found_by_its_own_path() {
+        for route in TABLE {
+            let path = route.template.replace(['{', '}'], "");
+            assert_eq!(find(&path).map(template), Some(route.template));
+        }
+    }
+
+    #[test]
+    fn only_a_claim_may_take_longer() {
+        let patient = TABLE
+            .iter()
+            .filter(|route| !patience(find(route.template)).is_zero())
+            .map(|route| route.template);
+        assert_eq!(patient.collect::<Vec<_>>(), [CLAIM]);
     }
 
     #[test]

@@ -130,6 +130,7 @@ impl Server {
             });
         }
         drop(self.listener);
+        self.app.draining.cancel();
         drain(&phase, connections, &self.app.detached, self.drain_timeout).await;
     }
 

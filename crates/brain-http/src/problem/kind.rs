@@ -67,6 +67,12 @@ kinds! {
     EventConflict, "event-conflict", "Event conflict", CONFLICT;
     /// The dead letter was replayed or dropped before.
     NotParked, "not-parked", "Not parked", CONFLICT;
+    /// The lease on the task is over, or somebody else has it.
+    LeaseLost, "lease-lost", "Lease lost", CONFLICT;
+    /// The budget does not give it.
+    BudgetExhausted, "budget-exhausted", "Budget exhausted", CONFLICT;
+    /// It does not fit with how things stand.
+    Refused, "refused", "Refused", CONFLICT;
     /// The body is larger than allowed.
     BodyTooLarge, "body-too-large", "Body too large", PAYLOAD_TOO_LARGE;
     /// An event is larger than allowed, or there are too many in one request.
@@ -75,6 +81,10 @@ kinds! {
     UriTooLong, "uri-too-long", "URI too long", URI_TOO_LONG;
     /// An event breaks the rules of the envelope or the schema of its type.
     InvalidEvent, "invalid-event", "Invalid event", UNPROCESSABLE_ENTITY;
+    /// The body says something that cannot be done: a field is missing, unknown or wrong.
+    InvalidRequest, "invalid-request", "Invalid request", UNPROCESSABLE_ENTITY;
+    /// The tasks of one request wait for each other in a circle.
+    DependencyCycle, "dependency-cycle", "Dependency cycle", UNPROCESSABLE_ENTITY;
     /// The database cannot hold the data.
     Rejected, "rejected", "Rejected", UNPROCESSABLE_ENTITY;
     /// Too many requests wait already.
@@ -137,10 +147,15 @@ mod tests {
         408 urn:studio-brain:problem:body-timeout Body time-out
         409 urn:studio-brain:problem:event-conflict Event conflict
         409 urn:studio-brain:problem:not-parked Not parked
+        409 urn:studio-brain:problem:lease-lost Lease lost
+        409 urn:studio-brain:problem:budget-exhausted Budget exhausted
+        409 urn:studio-brain:problem:refused Refused
         413 urn:studio-brain:problem:body-too-large Body too large
         413 urn:studio-brain:problem:event-too-large Event too large
         414 urn:studio-brain:problem:uri-too-long URI too long
         422 urn:studio-brain:problem:invalid-event Invalid event
+        422 urn:studio-brain:problem:invalid-request Invalid request
+        422 urn:studio-brain:problem:dependency-cycle Dependency cycle
         422 urn:studio-brain:problem:rejected Rejected
         429 urn:studio-brain:problem:overloaded Overloaded
         431 urn:studio-brain:problem:headers-too-large Headers too large

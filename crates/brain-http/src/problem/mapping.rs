@@ -4,7 +4,7 @@
 //! said is the cause, for the log.
 
 use brain_connectivity::postgres::{self, Kind as Fault};
-use brain_swarm::{dead_letters, event::Invalid, ids::InvalidId, publish};
+use brain_swarm::{calls, dead_letters, decide::Refusal, event::Invalid, ids::InvalidId, publish};
 
 use super::{Kind, Problem};
 
@@ -81,6 +81,55 @@ impl From<publish::Error> for Problem {
             .caused_by(cause),
         }
     }
+}
+
+impl From<calls::Error> for Problem {
+    fn from(error: calls::Error) -> Self {
+        match &error {
+            calls::Error::LeaseLost(refusal) => refused(Kind::LeaseLost, *refusal),
+            calls::Error::NotFound(refusal) => refused(Kind::NotFound, *refusal),
+            calls::Error::Budget(refusal) => refused(Kind::BudgetExhausted, *refusal),
+            calls::Error::Refused(refusal) => refused(Kind::Refused, *refusal),
+            calls::Error::Cycle(_) => Self::new(Kind::DependencyCycle, error.to_string()),
+            calls::Error::Invalid(invalid @ (Invalid::Envelope(_) | Invalid::Schema { .. })) => {
+                Self::new(Kind::InvalidRequest, shortened(&invalid.to_string()))
+            }
+            calls::Error::Invalid(invalid) => Self::from(invalid.clone()),
+            calls::Error::Publish(publish::Error::Unavailable(cause)) => Self::new(
+                Kind::Unavailable,
+                "the database is not available at the moment, and whether the call took effect is open; try again: what \
+                 carries a fencing token, a taskId or an idempotencyKey takes effect once",
+            )
+            .caused_by(cause),
+            calls::Error::Publish(error) => Self::from(error.clone()),
+            calls::Error::Database(error) => Self::from(&**error),
+        }
+    }
+}
+
+fn refused(kind: Kind, refusal: Refusal) -> Problem {
+    let note = refusal.note();
+    match remedy(refusal) {
+        Some(remedy) => Problem::new(kind, format!("{note}; {remedy}")),
+        None => Problem::new(kind, note),
+    }
+}
+
+/// What the caller can do about it, where the refusal does not say so.
+fn remedy(refusal: Refusal) -> Option<&'static str> {
+    Some(match refusal {
+        Refusal::LeaseLost | Refusal::HeldByAnother => "stop working on it, its result does not count any more",
+        Refusal::UnknownAgent => "it joins with POST /api/swarm/agents",
+        Refusal::AgentNotLive => "GET /api/swarm/agents?status=live lists those that are",
+        Refusal::TaskExists => "choose another taskId, or send an idempotencyKey so that the call can be repeated",
+        Refusal::UnknownDependency => "create that one first, or in the same request",
+        Refusal::UnknownParent => "create that one first",
+        Refusal::UnknownBudget => "POST /api/swarm/budgets makes one",
+        Refusal::NoBudget => "name one with budgetId when the task is created",
+        Refusal::BudgetPaused | Refusal::BudgetExhausted => "POST /api/swarm/budgets/{budgetId}/raise gives it more",
+        Refusal::RunCancelled => "use another run",
+        _ => return None,
+    })
 }
 
 impl From<dead_letters::Error> for Problem {

@@ -1,20 +1,25 @@
-//! `/api/swarm/agents`: reading, and heartbeats.
+//! `/api/swarm/agents`: reading, joining, heartbeats, draining.
 
 use std::sync::Arc;
 
 use axum::{
-    extract::State,
+    extract::{Request, State},
     http::{StatusCode, Uri},
     response::Response,
 };
-use brain_swarm::{agents, ids::ActorId};
-use serde::Serialize;
+use brain_swarm::{
+    agents,
+    calls::{Hold, Registration},
+    ids::ActorId,
+};
+use serde::{Deserialize, Serialize};
 
-use super::{Segment, segment, swarm};
+use super::{Segment, call_scope, default_actor, default_run, segment, swarm};
 use crate::{
     app::App,
     cursor::{List, Scope},
-    problem::{Kind, Problem},
+    object::{self, Object},
+    problem::Problem,
     query::Query,
     reply,
 };
@@ -49,17 +54,56 @@ pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
     )
 }
 
-/// An agent says that it lives.
-pub(crate) async fn heartbeat(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
-    let agent: ActorId = segment("agentId", path)?;
-    let query = Query::parse(uri.query(), &["swarmId"])?;
-    let swarm = swarm(&app, &query)?;
-    // One statement, which is done or not done: no need to detach it from the connection.
-    match agents::heartbeat(&app.services.postgres, &app.tenant, &swarm, &agent).await? {
-        Some(agent) => reply::json(StatusCode::OK, &agent),
-        None => Err(Problem::new(
-            Kind::NotFound,
-            format!("there is no agent {agent} in swarm {swarm}; it joins with an event run.started"),
-        )),
-    }
+/// An agent joins, or joins again with other properties.
+pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let scope = call_scope(&app, request.uri())?;
+    let agent: Registration = object::read(&app, request).await?;
+    let run = default_run(&app)?;
+    let agent = app.services.calls.register_agent(&scope, &run, agent).await?;
+    reply::json(StatusCode::OK, &agent)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pulse {
+    #[serde(default)]
+    tasks: Vec<Object<Hold>>,
+}
+
+/// An agent says that it lives and what it works on, and learns what it lost.
+pub(crate) async fn heartbeat(
+    State(app): State<Arc<App>>,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (agent, scope): (ActorId, _) = (segment("agentId", path)?, call_scope(&app, request.uri())?);
+    let pulse: Pulse = object::read_any(&app, request).await?;
+    let holds: Vec<Hold> = pulse.tasks.into_iter().map(|Object(hold)| hold).collect();
+    // Each statement stands for itself: no need to detach them from the connection.
+    let beat = app.services.calls.heartbeat(&scope, &agent, &holds).await?;
+    reply::json(StatusCode::OK, &beat)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Drain {
+    actor_id: Option<ActorId>,
+}
+
+/// An agent is to finish what it has and is given nothing new.
+pub(crate) async fn drain(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    set_draining(&app, path, request, true).await
+}
+
+/// An agent is given tasks again.
+pub(crate) async fn resume(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    set_draining(&app, path, request, false).await
+}
+
+async fn set_draining(app: &App, path: Segment, request: Request, draining: bool) -> Result<Response, Problem> {
+    let (agent, scope): (ActorId, _) = (segment("agentId", path)?, call_scope(app, request.uri())?);
+    let given: Drain = object::read_any(app, request).await?;
+    let actor = given.actor_id.map_or_else(default_actor, Ok)?;
+    let agent = app.services.calls.drain_agent(&scope, &agent, &actor, draining).await?;
+    reply::json(StatusCode::OK, &agent)
 }

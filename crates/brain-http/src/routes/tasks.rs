@@ -1,4 +1,10 @@
-//! `/api/swarm/tasks`: reading.
+//! `/api/swarm/tasks`: reading; what is done with tasks is beside it.
+
+mod claim;
+mod create;
+mod report;
+mod spend;
+mod steer;
 
 use std::sync::Arc;
 
@@ -10,6 +16,13 @@ use axum::{
 use brain_swarm::{ids::TaskId, tasks};
 use serde::Serialize;
 
+pub(crate) use self::{
+    claim::{MAX_WAIT, claim},
+    create::create,
+    report::{complete, emit, fail, finish, progress, release},
+    spend::{reserve, settle},
+    steer::{cancel, reassign, retry},
+};
 use super::{Segment, segment, swarm};
 use crate::{
     app::App,

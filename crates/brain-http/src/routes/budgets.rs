@@ -1,0 +1,113 @@
+//! `/api/swarm/budgets`: making, reading, raising, stopping. What is spent of them is in `tasks/spend`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use brain_swarm::{
+    budgets,
+    calls::NewBudget,
+    ids::{ActorId, BudgetId},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Order, Segment, call_scope, default_actor, default_run, segment, swarm};
+use crate::{
+    app::App,
+    cursor::{List, Scope},
+    object,
+    problem::{Kind, Problem},
+    query::Query,
+    reply,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    budgets: Vec<budgets::StoredBudget>,
+    next_cursor: Option<String>,
+}
+
+/// Budgets of a swarm by id, by page.
+pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["swarmId", "state", "cursor", "limit"])?;
+    let mut wanted = budgets::Query {
+        tenant_id: app.tenant.clone(),
+        swarm_id: swarm(&app, &query)?,
+        state: query.get("state")?,
+        after: None,
+        limit: query.limit()?,
+    };
+    let scope = Scope::new(List::Budgets, &[Some(wanted.swarm_id.as_str()), query.text("state")]);
+    wanted.after = query.text("cursor").map(|cursor| scope.decode_as(cursor)).transpose()?;
+    let page = budgets::list(&app.services.postgres, &wanted).await?;
+    let next_cursor = page.next.map(|budget| scope.encode(budget.as_str()));
+    reply::json(
+        StatusCode::OK,
+        &Page {
+            budgets: page.budgets,
+            next_cursor,
+        },
+    )
+}
+
+/// One budget.
+pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+    let budget: BudgetId = segment("budgetId", path)?;
+    let query = Query::parse(uri.query(), &["swarmId"])?;
+    let swarm = swarm(&app, &query)?;
+    match budgets::get(&app.services.postgres, &app.tenant, &swarm, &budget).await? {
+        Some(budget) => reply::json(StatusCode::OK, &budget),
+        None => Err(Problem::new(
+            Kind::NotFound,
+            format!("there is no budget {budget} in swarm {swarm}"),
+        )),
+    }
+}
+
+/// Makes a budget.
+pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let scope = call_scope(&app, request.uri())?;
+    let budget: NewBudget = object::read(&app, request).await?;
+    let (run, actor) = (default_run(&app)?, default_actor()?);
+    let budget = app.services.calls.create_budget(&scope, (&run, &actor), budget).await?;
+    reply::json(StatusCode::CREATED, &budget)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Raise {
+    max_units: i64,
+    actor_id: Option<ActorId>,
+    reason: Option<String>,
+}
+
+/// Gives a budget more.
+pub(crate) async fn raise(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    let (budget, scope): (BudgetId, _) = (segment("budgetId", path)?, call_scope(&app, request.uri())?);
+    let given: Raise = object::read(&app, request).await?;
+    let actor = given.actor_id.map_or_else(default_actor, Ok)?;
+    let (run, calls) = (default_run(&app)?, app.services.calls.clone());
+    // The tasks that waited for it go on in batches; a caller that hangs up must not come between them.
+    let raising = app.to_the_end(async move {
+        let by = (&run, &actor);
+        let raised = calls.raise_budget(&scope, by, &budget, given.max_units, given.reason.as_deref());
+        Ok(raised.await?)
+    });
+    reply::json(StatusCode::OK, &raising.await?)
+}
+
+/// Stops a budget with its tree.
+pub(crate) async fn stop(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    let (budget, scope): (BudgetId, _) = (segment("budgetId", path)?, call_scope(&app, request.uri())?);
+    let order: Order = object::read_any(&app, request).await?;
+    let (actor, run, calls) = (order.actor()?, default_run(&app)?, app.services.calls.clone());
+    let stopping = app.to_the_end(async move {
+        let stopped = calls.stop_budget(&scope, (&run, &actor), &budget, order.reason.as_deref());
+        Ok(stopped.await?)
+    });
+    reply::json(StatusCode::OK, &stopping.await?)
+}

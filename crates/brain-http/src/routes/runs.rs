@@ -1,0 +1,99 @@
+//! `/api/swarm/runs`: reading, calling off, finishing.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use brain_swarm::{
+    ids::{ActorId, RunId},
+    runs,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Order, Segment, call_scope, default_actor, segment, swarm};
+use crate::{
+    app::App,
+    cursor::{List, Scope},
+    object,
+    problem::{Kind, Problem},
+    query::Query,
+    reply,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    runs: Vec<runs::StoredRun>,
+    next_cursor: Option<String>,
+}
+
+/// Runs of a swarm by id, by page.
+pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["swarmId", "state", "cursor", "limit"])?;
+    let mut wanted = runs::Query {
+        tenant_id: app.tenant.clone(),
+        swarm_id: swarm(&app, &query)?,
+        state: query.get("state")?,
+        after: None,
+        limit: query.limit()?,
+    };
+    let scope = Scope::new(List::Runs, &[Some(wanted.swarm_id.as_str()), query.text("state")]);
+    wanted.after = query.text("cursor").map(|cursor| scope.decode_as(cursor)).transpose()?;
+    let page = runs::list(&app.services.postgres, &wanted).await?;
+    let next_cursor = page.next.map(|run| scope.encode(run.as_str()));
+    reply::json(
+        StatusCode::OK,
+        &Page {
+            runs: page.runs,
+            next_cursor,
+        },
+    )
+}
+
+/// One run.
+pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+    let run: RunId = segment("runId", path)?;
+    let query = Query::parse(uri.query(), &["swarmId"])?;
+    let swarm = swarm(&app, &query)?;
+    match runs::get(&app.services.postgres, &app.tenant, &swarm, &run).await? {
+        Some(run) => reply::json(StatusCode::OK, &run),
+        None => Err(Problem::new(
+            Kind::NotFound,
+            format!("there is no run {run} in swarm {swarm}"),
+        )),
+    }
+}
+
+/// Calls a run off.
+pub(crate) async fn cancel(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    let (run, scope): (RunId, _) = (segment("runId", path)?, call_scope(&app, request.uri())?);
+    let order: Order = object::read_any(&app, request).await?;
+    let (actor, calls) = (order.actor()?, app.services.calls.clone());
+    // Its tasks are cancelled in batches; a caller that hangs up must not come between them.
+    let cancelling = app.to_the_end(async move {
+        let cancelled = calls.cancel_run(&scope, &run, &actor, order.reason.as_deref());
+        Ok(cancelled.await?)
+    });
+    reply::json(StatusCode::OK, &cancelling.await?)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct End {
+    actor_id: Option<ActorId>,
+    summary: Option<Map<String, Value>>,
+}
+
+/// Ends a run, and sums it up.
+pub(crate) async fn finish(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    let (run, scope): (RunId, _) = (segment("runId", path)?, call_scope(&app, request.uri())?);
+    let end: End = object::read_any(&app, request).await?;
+    let actor = end.actor_id.map_or_else(default_actor, Ok)?;
+    let summary = end.summary.map(Value::Object);
+    let run = app.services.calls.finish_run(&scope, &run, &actor, summary).await?;
+    reply::json(StatusCode::OK, &run)
+}

@@ -1,0 +1,61 @@
+//! What a worker spends for a task: it reserves units of the task's budget, and says what it used.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+use brain_swarm::{
+    calls::Holder,
+    ids::{ActorId, FencingToken, TaskId},
+};
+use serde::Deserialize;
+
+use super::super::{Segment, call_scope, segment};
+use crate::{app::App, object, problem::Problem, reply};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Reservation {
+    agent_id: ActorId,
+    fencing_token: FencingToken,
+    units: i64,
+}
+
+/// Reserves units.
+pub(crate) async fn reserve(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+    let given: Reservation = object::read(&app, request).await?;
+    let holder = Holder {
+        agent_id: given.agent_id,
+        fencing_token: given.fencing_token,
+    };
+    let reserved = app.services.calls.reserve(&scope, &task, &holder, given.units).await?;
+    reply::json(StatusCode::OK, &reserved)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Settlement {
+    agent_id: ActorId,
+    fencing_token: FencingToken,
+    reservation_id: String,
+    units: i64,
+}
+
+/// Says what was spent of a reservation.
+pub(crate) async fn settle(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+    let given: Settlement = object::read(&app, request).await?;
+    let holder = Holder {
+        agent_id: given.agent_id,
+        fencing_token: given.fencing_token,
+    };
+    let settled = app
+        .services
+        .calls
+        .settle(&scope, &task, &holder, &given.reservation_id, given.units);
+    reply::json(StatusCode::OK, &settled.await?)
+}

@@ -1,0 +1,58 @@
+//! What people do to a task: call it off, give it to another agent, give it another try.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+use brain_swarm::ids::{ActorId, TaskId};
+use serde::Deserialize;
+
+use super::super::{Order, Segment, call_scope, default_actor, segment};
+use crate::{app::App, object, problem::Problem, reply};
+
+/// Calls a task off.
+pub(crate) async fn cancel(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+    let order: Order = object::read_any(&app, request).await?;
+    let (actor, reason) = (order.actor()?, order.reason.as_deref());
+    let changed = app.services.calls.cancel_task(&scope, &task, &actor, reason).await?;
+    reply::json(StatusCode::OK, &changed)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Reassignment {
+    agent_id: ActorId,
+    actor_id: Option<ActorId>,
+}
+
+/// Gives a task to an agent.
+pub(crate) async fn reassign(
+    State(app): State<Arc<App>>,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+    let given: Reassignment = object::read(&app, request).await?;
+    let actor = given.actor_id.map_or_else(default_actor, Ok)?;
+    let changed = app.services.calls.reassign_task(&scope, &task, &given.agent_id, &actor);
+    reply::json(StatusCode::OK, &changed.await?)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Retry {
+    actor_id: Option<ActorId>,
+}
+
+/// Gives a task that ended badly another try.
+pub(crate) async fn retry(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+    let given: Retry = object::read_any(&app, request).await?;
+    let actor = given.actor_id.map_or_else(default_actor, Ok)?;
+    let changed = app.services.calls.retry_task(&scope, &task, &actor).await?;
+    reply::json(StatusCode::OK, &changed)
+}
