@@ -142,7 +142,7 @@ impl Field {
         let (name, values) = (self.name, self.values);
         let shown: String = text.chars().take(40).collect();
         Invalid::Cron(format!(
-            "the {name} is {shown:?}; write * or {values}, alone, as a list (1,3), a range (1-5) or a step (*/2, 1-5/2)"
+            "the {name} is {shown:?}; write *, a value, a list (1,3), a range (1-5) or a step (*/2, 1-5/2); values are {values}"
         ))
     }
 }

@@ -174,10 +174,10 @@ mod tests {
     #[test]
     fn what_no_task_can_have_is_refused_by_name() {
         let refusal = |task| template(task).unwrap_err().to_string();
-        insta::assert_snapshot!(refusal(json!({"taskId": "t"})), @"");
-        insta::assert_snapshot!(refusal(json!({"priorty": 5})), @"");
+        insta::assert_snapshot!(refusal(json!({"taskId": "t"})), @"task: taskId cannot be in a schedule: each firing makes one of its own");
+        insta::assert_snapshot!(refusal(json!({"priorty": 5})), @r#"task: field "priorty" is unknown; it may have runId, inputs, role, capability, assignedAgentId, priority, maxAttempts, delayMs, dependsOn, onDependencyFailure, concurrencyKey, concurrencyLimit, backoff, parentTaskId, budgetId, runbookId"#);
         let wrong = template(json!({"priority": "high"})).unwrap();
         let error = wrong.event(&key("a"), at("2026-03-29T01:00:00Z"), 4096).unwrap_err();
-        insta::assert_snapshot!(error, @"");
+        insta::assert_snapshot!(error, @r#"payload of task.created version 1: /priority: "high" is not of type "integer""#);
     }
 }
