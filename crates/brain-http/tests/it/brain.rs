@@ -65,6 +65,7 @@ impl Setup {
             health: Arc::new(probes.clone()),
             readiness: Arc::new(probes),
             orchestrator: None,
+            schedules: None,
             metrics: Arc::new(move || recorder.render()),
             defaults: Defaults {
                 generate: true,
