@@ -63,7 +63,7 @@ pub(crate) async fn put(State(app): State<Arc<App>>, path: Segment, request: Req
     let query = Query::parse(request.uri().query(), &["swarmId"])?;
     let key = key(&app, path, &query)?;
     let body = body::read(request.into_body(), app.body_limits).await?;
-    let given: Given = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
+    let given = read(&body)?;
     let actor_id = match given.actor_id {
         Some(actor) => actor,
         None => ActorId::new("api")?,
@@ -150,11 +150,20 @@ fn unknown(key: &Key) -> Problem {
     )
 }
 
-fn unreadable(error: &serde_json::Error) -> Problem {
-    let kind = if error.is_data() {
-        Kind::InvalidSchedule
-    } else {
-        Kind::MalformedJson
-    };
-    Problem::new(kind, shortened(&format!("the body is not a schedule: {error}")))
+fn read(body: &[u8]) -> Result<Given, Problem> {
+    // A list of the values in their order would be taken for the object.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::new(
+            Kind::InvalidSchedule,
+            "the body is not a schedule: write a JSON object, not a list",
+        ));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let kind = if error.is_data() {
+            Kind::InvalidSchedule
+        } else {
+            Kind::MalformedJson
+        };
+        Problem::new(kind, shortened(&format!("the body is not a schedule: {error}")))
+    })
 }

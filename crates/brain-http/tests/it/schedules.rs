@@ -98,7 +98,7 @@ async fn that_could_never_work_are_refused_with_the_remedy() {
             json!({"cron": "@daily", "task": {}, "actorId": "studio-brain"}),
         ),
         ("field", json!({"cron": "@daily", "task": {}, "timezone": "UTC"})),
-        ("list", json!([])),
+        ("list", json!(["@daily", "UTC", "skip", {}, true, "me"])),
     ];
     for (name, body) in cases {
         snapshot(&format!("schedule_refused_{name}"), put(&brain, "x").json(&body)).await;
