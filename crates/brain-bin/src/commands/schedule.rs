@@ -145,7 +145,21 @@ mod tests {
         let schedule = json!({"scheduleId": "nightly", "swarmId": "s", "cron": "30 2 * * *", "timeZone": "Europe/Berlin",
             "missedRuns": "once", "actorId": "me", "enabled": false, "updatedAt": "2026-01-01T00:00:00Z",
             "task": {"role": "writer"}});
-        insta::assert_snapshot!(shown(&schedule), @"");
+        insta::assert_snapshot!(shown(&schedule), @r#"
+        schedule     nightly
+        swarm        s
+        cron         30 2 * * *
+        time zone    Europe/Berlin
+        missed runs  once
+        actor        me
+        next         disabled
+        updated      2026-01-01 00:00:00Z
+
+        task:
+          {
+            "role": "writer"
+          }
+        "#);
         assert_eq!(next(&json!({"enabled": true})), "");
     }
 }

@@ -244,7 +244,10 @@ async fn a_disabled_schedule_fires_nothing_and_has_missed_nothing() {
     let later = showing("2026-06-01T12:05:00Z");
     let nothing = look(&world, later).await;
     assert_eq!(nothing.fired, 0);
-    assert!(nothing.next_in > Duration::from_secs(25), "nothing is planned: {nothing:?}");
+    assert!(
+        nothing.next_in > Duration::from_secs(25),
+        "nothing is planned: {nothing:?}"
+    );
     let again = put(&world, "on", later, off(true)).await;
     assert_eq!(again.next_at.unwrap().to_string(), "2026-06-01T12:10:00Z");
     assert_eq!(look(&world, later).await.fired, 0);
