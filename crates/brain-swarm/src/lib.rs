@@ -39,5 +39,6 @@ pub mod orchestrator;
 pub mod publish;
 pub mod relay;
 pub mod runs;
+pub mod schedules;
 pub mod schema;
 pub mod tasks;
