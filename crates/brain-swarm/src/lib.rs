@@ -36,5 +36,6 @@ pub mod metric_names;
 pub mod orchestrator;
 pub mod publish;
 pub mod relay;
+pub mod retention;
 pub mod schema;
 pub mod tasks;
