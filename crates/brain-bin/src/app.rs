@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brain_config::Config;
-use brain_swarm::{bus, event, ids, orchestrator, publish, relay};
+use brain_swarm::{bus, event, ids, orchestrator, publish, relay, retention};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -37,6 +37,7 @@ pub(crate) struct App {
     server: brain_http::Server,
     publishing: publish::Service,
     orchestrator: Option<orchestrator::Service>,
+    retention: Option<retention::Service>,
     metrics: PrometheusHandle,
 }
 
@@ -77,6 +78,15 @@ impl App {
             dependencies.redis.clone(),
             config.bus.clone(),
         );
+        let retention = handle.clone().filter(|_| config.retention.enabled).map(|orchestrator| {
+            retention::Service::new(retention::Options {
+                postgres: postgres.clone(),
+                streams: bus::StreamNames::new(&config.bus),
+                orchestrator,
+                days: config.retention.days,
+                pace: retention::Pace::default(),
+            })
+        });
         let services = brain_http::Services {
             postgres,
             publisher,
@@ -103,6 +113,7 @@ impl App {
             server,
             publishing,
             orchestrator,
+            retention,
             metrics,
         })
     }
@@ -126,6 +137,7 @@ impl App {
             server,
             publishing,
             orchestrator,
+            retention,
             metrics,
         } = self;
         let mut parts = Parts::default();
@@ -135,6 +147,9 @@ impl App {
         parts.start("publish", STOP_PATIENCE, |stop| publishing.run(stop));
         if let Some(orchestrator) = orchestrator {
             parts.start("orchestrator", STOP_PATIENCE, |stop| orchestrator.run(stop));
+        }
+        if let Some(retention) = retention {
+            parts.start("retention", STOP_PATIENCE, |stop| retention.run(stop));
         }
         // Nothing depends on these two; a panic of theirs is logged and harms nobody.
         let beside = [

@@ -142,7 +142,10 @@ impl Service {
         let problem = ended.as_ref().err().map(ToString::to_string);
         let recorded = job::end(postgres, id, &summary, problem.as_deref()).await;
         if counts.parked > 0 {
-            tracing::warn!(dead_letters = counts.parked, "parked dead letters grew too old and were removed");
+            tracing::warn!(
+                dead_letters = counts.parked,
+                "parked dead letters grew too old and were removed"
+            );
         }
         tracing::info!(
             cutoff = %cutoff, complete, events = counts.events, tasks = counts.tasks, runs = counts.runs, budgets = counts.budgets,

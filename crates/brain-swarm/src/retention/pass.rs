@@ -145,9 +145,7 @@ impl Pass {
         let (tenant, swarm) = after
             .as_ref()
             .map_or(("", ""), |(tenant, swarm)| (tenant.as_str(), swarm.as_str()));
-        let rows = client
-            .query(&select, &[&tenant, &swarm, &self.cutoff, &SWARMS])
-            .await?;
+        let rows = client.query(&select, &[&tenant, &swarm, &self.cutoff, &SWARMS]).await?;
         let found = rows.iter().map(|row| Work {
             key: (TenantId::trusted(row.get(0)), SwarmId::trusted(row.get(1))),
             events: row.get(2),
@@ -158,7 +156,11 @@ impl Pass {
         let found: Vec<Work> = found.collect();
         *last_page = i64::try_from(found.len()).is_ok_and(|count| count < SWARMS);
         *after = found.last().map(|last| last.key.clone());
-        work.extend(found.into_iter().filter(|work| work.events || work.runs || work.budgets));
+        work.extend(
+            found
+                .into_iter()
+                .filter(|work| work.events || work.runs || work.budgets),
+        );
         Ok(())
     }
 

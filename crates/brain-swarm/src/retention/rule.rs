@@ -130,14 +130,26 @@ mod tests {
     fn each_thing_that_needs_the_events_holds_them() {
         let none = Limits::default();
         check(none, (4, None));
-        check(Limits { outbox: Some(3), ..none }, (2, Some(Hold::Outbox)));
+        check(
+            Limits {
+                outbox: Some(3),
+                ..none
+            },
+            (2, Some(Hold::Outbox)),
+        );
         let run = Limits {
             open_run: Some(2),
             open_task: Some(3),
             ..none
         };
         check(run, (1, Some(Hold::OpenRun)));
-        check(Limits { open_task: Some(0), ..none }, (0, Some(Hold::OpenTask)));
+        check(
+            Limits {
+                open_task: Some(0),
+                ..none
+            },
+            (0, Some(Hold::OpenTask)),
+        );
         // Stored at 10, 20, 30, 40: the relay's entry of the third cannot be before 30.
         let cursor = Some(EntryId { ms: 29, seq: 7 });
         check(Limits { cursor, ..none }, (2, Some(Hold::Cursor)));
@@ -156,7 +168,11 @@ mod tests {
         let count = |entry| prunable(&limits, at(2_000), &[brought(entry)]).0;
         // As text "999-5" comes after "1000-0".
         assert_eq!(count(EntryId { ms: 999, seq: 5 }), 1);
-        assert_eq!(count(EntryId { ms: 1_000, seq: 0 }), 0, "the cursor itself may come again");
+        assert_eq!(
+            count(EntryId { ms: 1_000, seq: 0 }),
+            0,
+            "the cursor itself may come again"
+        );
     }
 
     fn limit() -> impl Strategy<Value = Option<i64>> {

@@ -35,7 +35,10 @@ pub(super) enum Stop {
 
 /// The event that created the oldest open task. Not under the lock, because it reads every open task: one that is created
 /// later stands behind, and one that is opened again is seen by the events that speak of it.
-pub(super) async fn first_open_task(postgres: &Postgres, (tenant, swarm): &SwarmKey) -> Result<Option<i64>, postgres::Error> {
+pub(super) async fn first_open_task(
+    postgres: &Postgres,
+    (tenant, swarm): &SwarmKey,
+) -> Result<Option<i64>, postgres::Error> {
     let client = postgres.client().await?;
     let select = client
         .prepare_cached(include_str!("../sql/select_first_open_task.sql"))
@@ -121,7 +124,10 @@ pub(super) async fn prune_runs(postgres: &Postgres, key: &SwarmKey, cutoff: Time
         .prepare_cached(include_str!("../sql/delete_old_runs.sql"))
         .await?;
     let gone = transaction
-        .execute(&delete, &[&key.0.as_str(), &key.1.as_str(), &cutoff, &pruned_seq, &BATCH])
+        .execute(
+            &delete,
+            &[&key.0.as_str(), &key.1.as_str(), &cutoff, &pruned_seq, &BATCH],
+        )
         .await?;
     transaction.commit().await?;
     Ok(gone)

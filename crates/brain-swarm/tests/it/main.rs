@@ -4,4 +4,5 @@
 mod bus;
 mod flow;
 mod replicas;
+mod retention;
 mod world;
