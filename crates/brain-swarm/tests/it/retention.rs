@@ -46,13 +46,23 @@ pub(crate) async fn notes(world: &World, swarm: &str, count: usize) {
     world.execute("DELETE FROM swarm_outbox").await;
 }
 
+/// What the agent that has a task says at its end.
+pub(crate) fn done(task: &str) -> serde_json::Value {
+    event(
+        "agent.message",
+        "agent-1",
+        json!({ "taskId": task, "state": "done", "outputs": {} }),
+    )
+}
+
 /// Makes everything of a swarm old, its events up to a number. Tasks get their place in the queue.
 pub(crate) async fn age(world: &World, swarm: &str, up_to: i64) {
     let old = "now() - interval '31 days'";
     world
         .execute(&format!(
             "UPDATE swarm_events SET stored_at = {old} WHERE swarm_id = '{swarm}' AND seq <= {up_to};
-             UPDATE swarm_tasks t SET updated_at = {old}, position = e.seq
+             UPDATE swarm_tasks SET updated_at = {old} WHERE swarm_id = '{swarm}';
+             UPDATE swarm_tasks t SET position = e.seq
              FROM swarm_events e
              WHERE t.swarm_id = '{swarm}' AND e.swarm_id = t.swarm_id AND e.event_id = t.created_event_id;
              UPDATE swarm_runs SET updated_at = {old}, finished_at = CASE WHEN state <> 'open' THEN {old} END
@@ -143,13 +153,7 @@ async fn a_task_goes_with_the_event_that_ended_it_and_then_its_run_and_budget() 
         world.publish(created(task)).await;
     }
     for task in ["t1", "t2"] {
-        world
-            .publish(event(
-                "agent.message",
-                "agent-1",
-                json!({ "taskId": task, "state": "done", "outputs": {} }),
-            ))
-            .await;
+        world.publish(done(task)).await;
     }
     world.sound().await;
     replica.leave().await;
@@ -179,13 +183,7 @@ async fn a_task_goes_with_the_event_that_ended_it_and_then_its_run_and_budget() 
     world.sound().await;
 
     // Once it has ended everything may go; the edges and settled reservations go with the tasks.
-    world
-        .publish(event(
-            "task.completed",
-            "planner",
-            json!({ "taskId": "t3", "outputs": {} }),
-        ))
-        .await;
+    world.publish(done("t3")).await;
     world
         .execute("DELETE FROM swarm_outbox; UPDATE swarm_runs SET updated_at = now() - interval '31 days'")
         .await;

@@ -4,8 +4,8 @@ use brain_swarm::doctor;
 use fred::{interfaces::StreamsInterface as _, types::Value};
 use serde_json::json;
 
-use super::{age, notes, prune, pruned_seq};
-use crate::world::{World, created, event};
+use super::{age, done, notes, prune, pruned_seq};
+use crate::world::{World, created, event, joined};
 
 /// One swarm for each thing that holds events from number 6 on.
 #[tokio::test]
@@ -56,47 +56,49 @@ async fn events_stay_from_the_first_that_is_needed() {
 #[tokio::test]
 async fn an_open_task_and_what_it_depends_on_hold_their_events() {
     let world = World::new().await;
-    for step in [
-        created("t1"),
-        event("task.completed", "planner", json!({ "taskId": "t1", "outputs": {} })),
-        created("t2"),
-    ] {
+    for step in [joined("agent-1"), created("t1"), done("t1"), created("t2")] {
         world.publish(step).await;
     }
-    notes(&world, "s", 5).await;
     world
         .execute("INSERT INTO swarm_task_dependencies (swarm_id, task_id, depends_on_id, satisfied) VALUES ('s', 't2', 't1', true)")
         .await;
-    age(&world, "s", 100).await;
-    let counts = prune(&world).await;
+    let seq = async |column: &str, task: &str| {
+        let sql = format!(
+            "SELECT seq FROM swarm_tasks JOIN swarm_events USING (swarm_id) WHERE event_id = {column} AND task_id = '{task}'"
+        );
+        world.count(&sql).await
+    };
+    let end_of_t1 = seq("terminal_event_id", "t1").await;
+    let start_of_t2 = seq("created_event_id", "t2").await;
+    let made_old = async || {
+        world.execute("DELETE FROM swarm_outbox").await;
+        age(&world, "s", 100).await;
+    };
+    made_old().await;
+    assert_eq!(prune(&world).await.tasks, 0);
     assert_eq!(
         pruned_seq(&world, "s").await,
-        1,
-        "the end of t1 stays with it: {counts:?}"
+        end_of_t1 - 1,
+        "an open task depends on t1"
     );
-    assert_eq!(counts.tasks, 0);
     world.sound().await;
 
     world.execute("DELETE FROM swarm_task_dependencies").await;
     assert_eq!(prune(&world).await.tasks, 1);
-    assert_eq!(pruned_seq(&world, "s").await, 2, "t2 is open");
-    // A task that is touched again is young again, and holds the event that ended it.
-    world
-        .publish(event(
-            "task.completed",
-            "planner",
-            json!({ "taskId": "t2", "outputs": {} }),
-        ))
-        .await;
-    world.execute("DELETE FROM swarm_outbox").await;
-    age(&world, "s", 100).await;
-    world.execute("UPDATE swarm_tasks SET updated_at = now()").await;
-    prune(&world).await;
-    assert_eq!(pruned_seq(&world, "s").await, 8);
+    assert_eq!(pruned_seq(&world, "s").await, start_of_t2 - 1, "t2 is open");
     world.sound().await;
-    age(&world, "s", 100).await;
+
+    // A task that ended lately holds the event that ended it, however old that is.
+    world.publish(done("t2")).await;
+    made_old().await;
+    world.execute("UPDATE swarm_tasks SET updated_at = now()").await;
+    let end_of_t2 = seq("terminal_event_id", "t2").await;
+    assert_eq!(prune(&world).await.tasks, 0);
+    assert_eq!(pruned_seq(&world, "s").await, end_of_t2 - 1);
+    world.sound().await;
+    made_old().await;
     assert_eq!(prune(&world).await.tasks, 1);
-    assert_eq!(pruned_seq(&world, "s").await, 9);
+    assert!(pruned_seq(&world, "s").await >= end_of_t2);
     world.sound().await;
 }
 
