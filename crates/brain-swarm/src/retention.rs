@@ -13,6 +13,7 @@ mod swarm;
 use std::time::Duration;
 
 use brain_connectivity::postgres::{self, Postgres};
+use deadpool_postgres::{Object, Transaction};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,13 @@ use crate::{bus::StreamNames, orchestrator::Handle};
 const BATCH: i64 = 1000;
 /// Swarms that are looked at in one step.
 const SWARMS: i64 = 100;
+
+/// A transaction that reads no table whole: a plan that was made and kept while a table was small must not do so later.
+async fn begin(client: &mut Object) -> Result<Transaction<'_>, postgres::Error> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute("SET LOCAL enable_seqscan = off").await?;
+    Ok(transaction)
+}
 
 /// How often what is done.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use brain_connectivity::postgres::{self, Postgres};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::BATCH;
+use super::{BATCH, begin};
 use crate::ids::EntryId;
 
 /// What a batch removed.
@@ -21,11 +21,12 @@ pub(super) struct Pruned {
 
 /// Removes the old ones among the dead letters that come `after` an id.
 pub(super) async fn prune(postgres: &Postgres, after: Uuid, cutoff: Timestamp) -> Result<Pruned, postgres::Error> {
-    let client = postgres.client().await?;
-    let select = client
+    let mut client = postgres.client().await?;
+    let transaction = begin(&mut client).await?;
+    let select = transaction
         .prepare_cached(include_str!("../sql/select_old_dead_letters.sql"))
         .await?;
-    let rows = client
+    let rows = transaction
         .query(&select, &[&after, &first_id_at(cutoff), &cutoff, &BATCH])
         .await?;
     let old: Vec<Uuid> = rows
@@ -44,13 +45,14 @@ pub(super) async fn prune(postgres: &Postgres, after: Uuid, cutoff: Timestamp) -
         ..Pruned::default()
     };
     if !old.is_empty() {
-        let delete = client
+        let delete = transaction
             .prepare_cached(include_str!("../sql/delete_dead_letters.sql"))
             .await?;
-        let gone = client.query(&delete, &[&old]).await?;
+        let gone = transaction.query(&delete, &[&old]).await?;
         pruned.letters = gone.len() as u64;
         pruned.parked = gone.iter().filter(|row| row.get(0)).count() as u64;
     }
+    transaction.commit().await?;
     Ok(pruned)
 }
 

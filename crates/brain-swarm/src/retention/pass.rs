@@ -11,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    BATCH, SWARMS, letters,
+    BATCH, SWARMS, begin, letters,
     rule::Hold,
     swarm::{self, Stop, SwarmKey},
 };
@@ -138,14 +138,18 @@ impl Pass {
         let Stage::Swarms { work, after, last_page } = &mut self.stage else {
             return Ok(());
         };
-        let client = self.postgres.client().await?;
-        let select = client
+        let mut client = self.postgres.client().await?;
+        let transaction = begin(&mut client).await?;
+        let select = transaction
             .prepare_cached(include_str!("../sql/select_prunable_swarms.sql"))
             .await?;
         let (tenant, swarm) = after
             .as_ref()
             .map_or(("", ""), |(tenant, swarm)| (tenant.as_str(), swarm.as_str()));
-        let rows = client.query(&select, &[&tenant, &swarm, &self.cutoff, &SWARMS]).await?;
+        let rows = transaction
+            .query(&select, &[&tenant, &swarm, &self.cutoff, &SWARMS])
+            .await?;
+        transaction.commit().await?;
         let found = rows.iter().map(|row| Work {
             key: (TenantId::trusted(row.get(0)), SwarmId::trusted(row.get(1))),
             events: row.get(2),

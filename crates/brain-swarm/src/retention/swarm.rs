@@ -8,7 +8,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use super::{
-    BATCH,
+    BATCH, begin,
     rule::{self, Candidate, Hold, Limits},
 };
 use crate::ids::{StreamName, SwarmId, TenantId};
@@ -39,11 +39,15 @@ pub(super) async fn first_open_task(
     postgres: &Postgres,
     (tenant, swarm): &SwarmKey,
 ) -> Result<Option<i64>, postgres::Error> {
-    let client = postgres.client().await?;
-    let select = client
+    let mut client = postgres.client().await?;
+    let transaction = begin(&mut client).await?;
+    let select = transaction
         .prepare_cached(include_str!("../sql/select_first_open_task.sql"))
         .await?;
-    let row = client.query_one(&select, &[&tenant.as_str(), &swarm.as_str()]).await?;
+    let row = transaction
+        .query_one(&select, &[&tenant.as_str(), &swarm.as_str()])
+        .await?;
+    transaction.commit().await?;
     Ok(row.get(0))
 }
 
@@ -57,7 +61,7 @@ pub(super) async fn prune_events(
 ) -> Result<Pruned, postgres::Error> {
     let (tenant, swarm) = (key.0.as_str(), key.1.as_str());
     let mut client = postgres.client().await?;
-    let transaction = client.transaction().await?;
+    let transaction = begin(&mut client).await?;
     let Some(pruned_seq) = lock(&transaction, key).await? else {
         return Ok(Pruned {
             stopped: Some(Stop::End),
@@ -116,7 +120,7 @@ pub(super) async fn prune_events(
 /// Removes a batch of runs that are over. Returns how many.
 pub(super) async fn prune_runs(postgres: &Postgres, key: &SwarmKey, cutoff: Timestamp) -> Result<u64, postgres::Error> {
     let mut client = postgres.client().await?;
-    let transaction = client.transaction().await?;
+    let transaction = begin(&mut client).await?;
     let Some(pruned_seq) = lock(&transaction, key).await? else {
         return Ok(0);
     };
@@ -140,7 +144,7 @@ pub(super) async fn prune_budgets(
     cutoff: Timestamp,
 ) -> Result<u64, postgres::Error> {
     let mut client = postgres.client().await?;
-    let transaction = client.transaction().await?;
+    let transaction = begin(&mut client).await?;
     if lock(&transaction, key).await?.is_none() {
         return Ok(0);
     }
@@ -156,8 +160,6 @@ pub(super) async fn prune_budgets(
 
 /// Locks the swarm. Returns how much of it is gone already.
 async fn lock(transaction: &Transaction<'_>, (tenant, swarm): &SwarmKey) -> Result<Option<i64>, postgres::Error> {
-    // A plan made while a table was small must not read it whole when it is large.
-    transaction.batch_execute("SET LOCAL enable_seqscan = off").await?;
     let lock = transaction
         .prepare_cached(include_str!("../sql/lock_pruned_swarm.sql"))
         .await?;

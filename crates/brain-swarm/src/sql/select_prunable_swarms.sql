@@ -1,21 +1,30 @@
--- A page of the swarms, and what of each is old: one probe of an index for each question.
-SELECT s.tenant_id, s.swarm_id,
-    EXISTS (
-        SELECT 1 FROM swarm_events e
-        WHERE e.tenant_id = s.tenant_id AND e.swarm_id = s.swarm_id AND e.seq = s.pruned_seq + 1 AND e.stored_at < $3),
-    EXISTS (
-        SELECT 1 FROM swarm_runs r
-        WHERE r.tenant_id = s.tenant_id AND r.swarm_id = s.swarm_id AND r.state <> 'open' AND r.finished_at < $3)
-    OR EXISTS (
-        SELECT 1 FROM swarm_runs r
-        WHERE r.tenant_id = s.tenant_id AND r.swarm_id = s.swarm_id AND r.state = 'open' AND r.first_seq <= s.pruned_seq),
-    EXISTS (
-        SELECT 1 FROM swarm_budgets b
-        WHERE b.tenant_id = s.tenant_id AND b.swarm_id = s.swarm_id AND b.created_at < $3)
+-- A page of the swarms, and what of each is old: a walk down an index for each question.
+SELECT s.tenant_id, s.swarm_id, event.found IS NOT NULL, ended.found IS NOT NULL OR abandoned.found IS NOT NULL,
+    budget.found IS NOT NULL
 FROM (
     SELECT tenant_id, swarm_id, pruned_seq
     FROM swarm_sequences
     WHERE (tenant_id, swarm_id) > ($1, $2)
     ORDER BY tenant_id, swarm_id
     LIMIT $4) s
+LEFT JOIN LATERAL (
+    SELECT true AS found
+    FROM swarm_events
+    WHERE tenant_id = s.tenant_id AND swarm_id = s.swarm_id AND seq = s.pruned_seq + 1 AND stored_at < $3
+    LIMIT 1) event ON true
+LEFT JOIN LATERAL (
+    SELECT true AS found
+    FROM swarm_runs
+    WHERE tenant_id = s.tenant_id AND swarm_id = s.swarm_id AND state <> 'open' AND finished_at < $3
+    LIMIT 1) ended ON true
+LEFT JOIN LATERAL (
+    SELECT true AS found
+    FROM swarm_runs
+    WHERE tenant_id = s.tenant_id AND swarm_id = s.swarm_id AND state = 'open' AND first_seq <= s.pruned_seq
+    LIMIT 1) abandoned ON true
+LEFT JOIN LATERAL (
+    SELECT true AS found
+    FROM swarm_budgets
+    WHERE tenant_id = s.tenant_id AND swarm_id = s.swarm_id AND created_at < $3
+    LIMIT 1) budget ON true
 ORDER BY s.tenant_id, s.swarm_id

@@ -3,6 +3,7 @@
 //! Age is made by moving `stored_at` and its like back; ids, positions and cursors stay what they are.
 
 mod holds;
+mod plans;
 mod service;
 
 use brain_connectivity::postgres::Postgres;
