@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brain_config::Config;
-use brain_swarm::{bus, calls, event, ids, orchestrator, publish, relay, schedules};
+use brain_swarm::{bus, calls, event, ids, orchestrator, publish, relay, retention, schedules};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -38,6 +38,7 @@ pub(crate) struct App {
     publishing: publish::Service,
     orchestrator: Option<orchestrator::Service>,
     schedules: Option<schedules::Service>,
+    retention: Option<retention::Service>,
     metrics: PrometheusHandle,
 }
 
@@ -95,6 +96,15 @@ impl App {
             config.swarm.task_lease,
             config.bus.max_event_bytes,
         );
+        let retention = handle.clone().filter(|_| config.retention.enabled).map(|orchestrator| {
+            retention::Service::new(retention::Options {
+                postgres: postgres.clone(),
+                streams: bus::StreamNames::new(&config.bus),
+                orchestrator,
+                days: config.retention.days,
+                pace: retention::Pace::default(),
+            })
+        });
         let services = brain_http::Services {
             postgres,
             publisher,
@@ -124,6 +134,7 @@ impl App {
             publishing,
             orchestrator,
             schedules,
+            retention,
             metrics,
         })
     }
@@ -148,6 +159,7 @@ impl App {
             publishing,
             orchestrator,
             schedules,
+            retention,
             metrics,
         } = self;
         let mut parts = Parts::default();
@@ -161,6 +173,9 @@ impl App {
         parts.start("publish", STOP_PATIENCE, |stop| publishing.run(stop));
         if let Some(orchestrator) = orchestrator {
             parts.start("orchestrator", STOP_PATIENCE, |stop| orchestrator.run(stop));
+        }
+        if let Some(retention) = retention {
+            parts.start("retention", STOP_PATIENCE, |stop| retention.run(stop));
         }
         // Nothing depends on these two; a panic of theirs is logged and harms nobody.
         let beside = [

@@ -56,14 +56,14 @@ struct SqlCheck {
 const CHECKS: [SqlCheck; 6] = [
     SqlCheck {
         invariant: 1,
-        title: "per swarm, seq runs 1..n without gaps or repeats",
+        title: "per swarm, seq runs without gaps or repeats from where it was pruned, or from 1",
         unit: "swarms",
         counted: "SELECT count(*) FROM swarm_sequences",
         violations: include_str!("sql/violations_seq.sql"),
     },
     SqlCheck {
         invariant: 2,
-        title: "every derived event names a stored cause",
+        title: "every derived event names a cause that is stored, or was pruned",
         unit: "events",
         counted: "SELECT count(*) FROM swarm_events",
         violations: include_str!("sql/violations_cause.sql"),

@@ -40,5 +40,6 @@ pub mod publish;
 pub mod relay;
 pub mod runs;
 pub mod schedules;
+pub mod retention;
 pub mod schema;
 pub mod tasks;

@@ -16,9 +16,11 @@ pub const DEAD_LETTERS: &str = "studio_brain_dead_letters_total";
 pub const AGENTS_LOST: &str = "studio_brain_agents_lost_total";
 /// Tasks created by schedules. Counter.
 pub const SCHEDULE_FIRINGS: &str = "studio_brain_schedule_firings_total";
+/// Old rows removed, by `kind`: `event`, `task`, `run`, `budget` or `dead_letter`. Counter.
+pub const PRUNED: &str = "studio_brain_pruned_rows_total";
 
 /// All of them with what they mean, for whoever describes them to a recorder: `(name, meaning)`.
-pub const ALL: [(&str, &str); 7] = [
+pub const ALL: [(&str, &str); 8] = [
     (INGESTED, "Events given to a transaction, by source"),
     (BATCH_SIZE, "Events of one ingest transaction, by source"),
     (
@@ -29,6 +31,7 @@ pub const ALL: [(&str, &str); 7] = [
     (DEAD_LETTERS, "Stream entries that became dead letters, by reason"),
     (AGENTS_LOST, "Agents that stopped sending heartbeats"),
     (SCHEDULE_FIRINGS, "Tasks created by schedules"),
+    (PRUNED, "Rows removed because of their age, by kind"),
 ];
 
 #[allow(clippy::cast_precision_loss, reason = "batches are small")]

@@ -1,3 +1,4 @@
+-- Retention removes a task together with the event that ended it, so neither is ever missed here.
 SELECT format('swarm %s: task %s is %s, but its terminal event %s is missing or of another kind', t.swarm_id, t.task_id, t.status, t.terminal_event_id)
 FROM swarm_tasks t
 WHERE t.status IN ('completed', 'failed', 'cancelled')

@@ -5,4 +5,5 @@ mod bus;
 mod flow;
 mod replicas;
 mod schedules;
+mod retention;
 mod world;
