@@ -197,7 +197,8 @@ impl FromStr for EntryId {
 }
 
 /// Grows with every change of a lease's owner; a holder with an older one has lost the lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct FencingToken(pub i64);
 
 #[cfg(test)]

@@ -38,3 +38,4 @@ pub mod publish;
 pub mod relay;
 pub mod schema;
 pub mod tasks;
+pub mod worker;
