@@ -1,7 +1,7 @@
 //! How a worker reaches the brain: the calls that it needs, and why one can fail.
 //!
-//! Invariant: whatever the way, a call means what docs/TASKS.md says of it, and an error tells the worker what to do:
-//! stop ([`LeaseLost`](Error::LeaseLost)), join again ([`NotFound`](Error::NotFound)), wait
+//! Invariant: whatever the way, a call means what docs/TASKS.md says of it and ends within a time limit of its own, whatever
+//! happens on the other side; an error tells the worker what to do: stop ([`LeaseLost`](Error::LeaseLost)), join again ([`NotFound`](Error::NotFound)), wait
 //! ([`Unavailable`](Error::Unavailable)) or not ask again.
 
 use async_trait::async_trait;
