@@ -59,7 +59,10 @@ impl<H: Handler> Claimer<H> {
         }
         let drained = async { while running.join_next().await.is_some() {} };
         let mut drained = std::pin::pin!(drained);
-        if tokio::time::timeout(self.link.options.grace, &mut drained).await.is_err() {
+        if tokio::time::timeout(self.link.options.grace, &mut drained)
+            .await
+            .is_err()
+        {
             tracing::warn!(agent.id = %self.link.options.agent_id, "the grace is over, handlers are told to stop");
             self.stopping.cancel();
             drained.await;

@@ -310,8 +310,14 @@ mod tests {
         assert!(matches!(of(409, &problem("lease-lost")), Error::LeaseLost { .. }));
         assert!(matches!(of(404, &problem("not-found")), Error::NotFound { .. }));
         assert!(of(409, &problem("budget-exhausted")).is_budget_exhausted());
-        assert!(matches!(of(429, &problem("overloaded")), Error::Unavailable { untouched: true, .. }));
-        assert!(matches!(of(503, &problem("timeout")), Error::Unavailable { untouched: false, .. }));
+        assert!(matches!(
+            of(429, &problem("overloaded")),
+            Error::Unavailable { untouched: true, .. }
+        ));
+        assert!(matches!(
+            of(503, &problem("timeout")),
+            Error::Unavailable { untouched: false, .. }
+        ));
         assert!(matches!(of(401, &problem("unauthorized")), Error::Refused { .. }));
         assert!(of(502, "<html>").retryable());
         assert!(matches!(of(404, "<html>"), Error::Protocol { .. }));

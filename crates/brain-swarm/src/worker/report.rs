@@ -67,11 +67,7 @@ async fn send(link: &Link, reports: Vec<Report>) -> Vec<Report> {
             Ending::Release(delay) => releases.push((report, delay)),
         }
     }
-    let released = future::join_all(
-        releases
-            .into_iter()
-            .map(|(report, delay)| release(link, report, delay)),
-    );
+    let released = future::join_all(releases.into_iter().map(|(report, delay)| release(link, report, delay)));
     let (mut left, released) = future::join(finish(link, results), released).await;
     left.extend(released.into_iter().flatten());
     left

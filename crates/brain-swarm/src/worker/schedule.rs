@@ -97,7 +97,10 @@ mod tests {
         let now = Instant::now();
         let leases = [(now, 30 * SECOND), (now + SECOND, 6 * SECOND)];
         assert_eq!(heartbeat_due(leases, now, 10 * SECOND), now + 3 * SECOND);
-        assert_eq!(heartbeat_due([(now, 300 * SECOND)], now, 10 * SECOND), now + 10 * SECOND);
+        assert_eq!(
+            heartbeat_due([(now, 300 * SECOND)], now, 10 * SECOND),
+            now + 10 * SECOND
+        );
         assert_eq!(heartbeat_due([], now, 10 * SECOND), now + 10 * SECOND);
         assert_eq!(heartbeat_patience(Some(6 * SECOND), 10 * SECOND), 2 * SECOND);
         assert_eq!(heartbeat_patience(None, 10 * SECOND), 10 * SECOND);
