@@ -4,6 +4,6 @@
 mod bus;
 mod flow;
 mod replicas;
-mod schedules;
 mod retention;
+mod schedules;
 mod world;
