@@ -6,4 +6,5 @@ mod flow;
 mod replicas;
 mod retention;
 mod schedules;
+mod tasks;
 mod world;
