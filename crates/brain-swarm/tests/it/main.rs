@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bus;
+mod crowd;
 mod flow;
 mod replicas;
 mod retention;
