@@ -22,6 +22,7 @@
 
 mod attempt;
 mod claimer;
+pub mod direct;
 mod failure;
 #[cfg(feature = "worker-http")]
 pub mod http;

@@ -180,7 +180,7 @@ impl Transport for Script {
             Settled::Stored {
                 task_id: result.holding.task_id.clone(),
                 status,
-                seq: 1,
+                seq: Some(1),
                 duplicate: false,
             }
         };

@@ -229,8 +229,9 @@ pub enum Settled {
         task_id: TaskId,
         /// The task's status now.
         status: String,
-        /// The number of the event in the swarm.
-        seq: i64,
+        /// The number of the event in the swarm; absent when it had been stored before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seq: Option<i64>,
         /// Whether it had been stored before.
         #[serde(default)]
         duplicate: bool,

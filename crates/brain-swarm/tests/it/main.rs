@@ -8,4 +8,5 @@ mod replicas;
 mod retention;
 mod schedules;
 mod tasks;
+mod worker;
 mod world;

@@ -74,7 +74,7 @@ fn answers_are_read_whatever_else_they_hold() {
         {"taskId": "t", "status": "completed", "seq": 4, "duplicate": false},
         {"taskId": "u", "problem": {"type": "urn:studio-brain:problem:lease-lost", "detail": "late"}}]}))
     .unwrap();
-    assert!(matches!(finished.results[0], Settled::Stored { seq: 4, .. }));
+    assert!(matches!(finished.results[0], Settled::Stored { seq: Some(4), .. }));
     let Settled::Refused { problem, .. } = finished.results[1].clone() else {
         panic!("the second result was refused");
     };
