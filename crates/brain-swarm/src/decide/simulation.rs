@@ -119,7 +119,11 @@ struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {} breaks {:?}: {}", self.seed, self.violation.rule, self.violation.detail)?;
+        writeln!(
+            f,
+            "seed {} breaks {:?}: {}",
+            self.seed, self.violation.rule, self.violation.detail
+        )?;
         for step in &self.steps {
             writeln!(f, "    {step:?}")?;
         }

@@ -17,8 +17,12 @@ pub(super) fn check(state: &State, oracle: &Oracle) -> Result<(), Violation> {
     queue.sort_by_key(|task| (Reverse(task.priority), task.position));
     let queued = state.queue();
     let same = queue.len() == queued.len() && queue.iter().zip(&queued).all(|(task, id)| task.id == *id);
-    same.then_some(())
-        .ok_or_else(|| wrong(Rule::Queue, format!("{queued:?} are in the queue, {} are ready", queue.len())))
+    same.then_some(()).ok_or_else(|| {
+        wrong(
+            Rule::Queue,
+            format!("{queued:?} are in the queue, {} are ready", queue.len()),
+        )
+    })
 }
 
 fn wrong(rule: Rule, detail: String) -> Violation {
@@ -31,14 +35,24 @@ fn count<'a>(tasks: &[&'a Task], is: impl Fn(&'a Task) -> bool) -> usize {
 
 fn agents(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
     for id in &NAMES.agents {
-        let held = count(tasks, |task| task.status.is_held() && task.assignee.as_ref() == Some(id));
+        let held = count(tasks, |task| {
+            task.status.is_held() && task.assignee.as_ref() == Some(id)
+        });
         match state.agent(id) {
             Some(agent) if usize::try_from(agent.load) == Ok(held) => {}
             None if held == 0 => {}
             Some(agent) => {
-                return Err(wrong(Rule::Load, format!("{id} holds {held} tasks, its load is {}", agent.load)));
+                return Err(wrong(
+                    Rule::Load,
+                    format!("{id} holds {held} tasks, its load is {}", agent.load),
+                ));
             }
-            None => return Err(wrong(Rule::UnknownAgent, format!("{id} is unknown and holds {held} tasks"))),
+            None => {
+                return Err(wrong(
+                    Rule::UnknownAgent,
+                    format!("{id} is unknown and holds {held} tasks"),
+                ));
+            }
         }
     }
     for task in tasks {
@@ -58,10 +72,16 @@ fn agents(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
 fn keys(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
     for name in &NAMES.keys {
         let of = |task: &Task| task.concurrency_key.as_ref() == Some(name);
-        let (held, ready) = (count(tasks, |task| of(task) && task.status.is_held()), count(tasks, |task| of(task) && task.is_ready()));
+        let (held, ready) = (
+            count(tasks, |task| of(task) && task.status.is_held()),
+            count(tasks, |task| of(task) && task.is_ready()),
+        );
         let counted = state.key(name).map_or((0, 0), |key| (key.held, key.ready));
         if (usize::try_from(counted.0), usize::try_from(counted.1)) != (Ok(held), Ok(ready)) {
-            return Err(wrong(Rule::KeyCount, format!("{name}: {held} held and {ready} ready, counted {counted:?}")));
+            return Err(wrong(
+                Rule::KeyCount,
+                format!("{name}: {held} held and {ready} ready, counted {counted:?}"),
+            ));
         }
     }
     Ok(())
@@ -70,7 +90,9 @@ fn keys(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
 fn runs(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
     for id in &NAMES.runs {
         let of = |status: Option<TaskStatus>| {
-            let tasks = count(tasks, |task| task.run_id == *id && status.is_none_or(|status| task.status == status));
+            let tasks = count(tasks, |task| {
+                task.run_id == *id && status.is_none_or(|status| task.status == status)
+            });
             i64::try_from(tasks).unwrap_or(i64::MAX)
         };
         let totals = Totals {
@@ -96,7 +118,10 @@ fn budgets(state: &State, tasks: &[&Task], oracle: &Oracle) -> Result<(), Violat
         let spent: i64 = all().filter(|r| r.budget == *id).filter_map(|r| r.settled).sum();
         let sound = budget.reserved == reserved && budget.spent == spent && reserved + spent <= budget.max_units;
         if !sound {
-            return Err(wrong(Rule::Budget, format!("{budget:?}: reserved {reserved}, spent {spent}")));
+            return Err(wrong(
+                Rule::Budget,
+                format!("{budget:?}: reserved {reserved}, spent {spent}"),
+            ));
         }
     }
     for task in tasks {
@@ -116,12 +141,18 @@ fn edges(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
             for edge in state.dependents(&on.id).iter().filter(|edge| edge.task == task.id) {
                 unmet += i32::from(!edge.satisfied);
                 if !edge.satisfied && on.status == TaskStatus::Completed {
-                    return Err(wrong(Rule::Unmet, format!("{} waits for {}, which has completed", task.id, on.id)));
+                    return Err(wrong(
+                        Rule::Unmet,
+                        format!("{} waits for {}, which has completed", task.id, on.id),
+                    ));
                 }
             }
         }
         if unmet != task.unmet {
-            return Err(wrong(Rule::Unmet, format!("{} waits for {unmet}, counted {}", task.id, task.unmet)));
+            return Err(wrong(
+                Rule::Unmet,
+                format!("{} waits for {unmet}, counted {}", task.id, task.unmet),
+            ));
         }
     }
     Ok(())
@@ -130,12 +161,21 @@ fn edges(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
 /// After everything was settled nothing is open that was called off.
 pub(super) fn check_settled(state: &State) -> Result<(), Violation> {
     for task in state.tasks().filter(|task| !task.status.is_terminal()) {
-        if state.run(&task.run_id).is_some_and(|run| run.state == RunState::Cancelled) {
-            return Err(wrong(Rule::CalledOff, format!("{} is {} in a cancelled run", task.id, task.status)));
+        if state
+            .run(&task.run_id)
+            .is_some_and(|run| run.state == RunState::Cancelled)
+        {
+            return Err(wrong(
+                Rule::CalledOff,
+                format!("{} is {} in a cancelled run", task.id, task.status),
+            ));
         }
         let budget = task.budget.as_ref().and_then(|id| state.budget(id));
         if budget.is_some_and(|budget| budget.state == BudgetState::Stopped) {
-            return Err(wrong(Rule::CalledOff, format!("{} is {} under a stopped budget", task.id, task.status)));
+            return Err(wrong(
+                Rule::CalledOff,
+                format!("{} is {} under a stopped budget", task.id, task.status),
+            ));
         }
     }
     Ok(())

@@ -83,7 +83,11 @@ impl World {
                 if let Some(capacity) = capacity {
                     payload["capacity"] = json!(capacity);
                 }
-                let kind = if *push { EventType::RunStarted } else { EventType::AgentRegistered };
+                let kind = if *push {
+                    EventType::RunStarted
+                } else {
+                    EventType::AgentRegistered
+                };
                 let event = self.event(kind, &NAMES.agents[*agent], payload);
                 self.publish(&event, Cause::Other)?;
             }
@@ -104,7 +108,11 @@ impl World {
             Step::StopBudget(budget) => self.about_budget(EventType::BudgetStopped, *budget, None)?,
             Step::Drain(agent) | Step::Resume(agent) => {
                 let drain = matches!(step, Step::Drain(_));
-                let kind = if drain { EventType::AgentDraining } else { EventType::AgentResumed };
+                let kind = if drain {
+                    EventType::AgentDraining
+                } else {
+                    EventType::AgentResumed
+                };
                 let event = self.event(kind, &NAMES.operator, json!({ "agentId": NAMES.agents[*agent] }));
                 self.publish(&event, Cause::Other)?;
             }
@@ -205,7 +213,10 @@ impl World {
 
     /// Agents that listen learn what was assigned to them; one that stands still or died does not.
     fn told(&mut self, follow_ups: &[FollowUp]) {
-        for follow_up in follow_ups.iter().filter(|follow_up| follow_up.kind == EventType::TaskAssigned) {
+        for follow_up in follow_ups
+            .iter()
+            .filter(|follow_up| follow_up.kind == EventType::TaskAssigned)
+        {
             let named = |field: &str| follow_up.payload.get(field).and_then(Value::as_str).map(number);
             if let (Some(task), Some(agent)) = (named("taskId"), named("agentId")) {
                 self.workers[agent].learn(task, None);
@@ -216,7 +227,11 @@ impl World {
     fn lose(&mut self, agent: usize) -> Result<(), Violation> {
         let id = &NAMES.agents[agent];
         let Some(until) = self.looked[agent] else { return Ok(()) };
-        let event = self.event(EventType::AgentLost, &NAMES.brain, json!({ "agentId": id, "lastSeenAt": until }));
+        let event = self.event(
+            EventType::AgentLost,
+            &NAMES.brain,
+            json!({ "agentId": id, "lastSeenAt": until }),
+        );
         let decision = self.publish(&event, Cause::Other)?;
         match decision.refusal {
             None => self.oracle.lost(agent, until),
@@ -231,7 +246,10 @@ impl World {
         put("priority", json!(task.priority));
         put("maxAttempts", json!(task.max_attempts));
         put("onDependencyFailure", json!(task.policy));
-        put("dependsOn", task.depends_on.iter().map(|on| json!(NAMES.tasks[*on])).collect());
+        put(
+            "dependsOn",
+            task.depends_on.iter().map(|on| json!(NAMES.tasks[*on])).collect(),
+        );
         if let Some(agent) = task.wanted {
             put("assignedAgentId", json!(NAMES.agents[agent]));
         }
@@ -316,7 +334,8 @@ impl World {
         };
         self.heard(&claim.agent);
         let ends: Vec<usize> = ended(&claimed.follow_ups);
-        self.oracle.observe(&self.state, Cause::Claimed { agent, lease_ms }, &ends)?;
+        self.oracle
+            .observe(&self.state, Cause::Claimed { agent, lease_ms }, &ends)?;
         let tasks: Vec<usize> = claimed.tasks.iter().map(|id| number(id.as_str())).collect();
         self.oracle.claimed(&claim, &tasks, &self.state)?;
         self.told(&claimed.follow_ups);
@@ -353,7 +372,10 @@ impl World {
         self.oracle.heard(agent, now);
         self.state.written();
         if way != Way::AnswerLost {
-            self.workers[agent].forget(|belief| lost.iter().any(|lost| (belief.task, belief.token) == (lost.0, Some(lost.1))));
+            self.workers[agent].forget(|belief| {
+                lost.iter()
+                    .any(|lost| (belief.task, belief.token) == (lost.0, Some(lost.1)))
+            });
         }
         Ok(())
     }
@@ -443,14 +465,20 @@ impl World {
             task: call.task,
             agent: call.agent,
         };
-        let known = self.state.reservation(call.reservation.as_deref().unwrap_or_default()).is_some();
+        let known = self
+            .state
+            .reservation(call.reservation.as_deref().unwrap_or_default())
+            .is_some();
         let decision = self.decide(&call.event)?;
         let who = (call.task, call.agent, call.token);
         self.oracle.answered(who, call.say, decision.refusal, self.state.now)?;
         self.follow(&decision, cause)?;
         let accepted = decision.refusal.is_none();
         if let (Say::Reserve { .. }, Some(id), true, false) = (call.say, &call.reservation, accepted, known) {
-            let budget = self.state.reservation(id).map_or(0, |made| number(made.budget.as_str()));
+            let budget = self
+                .state
+                .reservation(id)
+                .map_or(0, |made| number(made.budget.as_str()));
             self.oracle.reservations.push((id.clone(), budget, call.task));
         }
         if answer_lost {
@@ -462,7 +490,9 @@ impl World {
             worker.forget(|belief| belief.task == call.task && (belief.token == call.token || call.token.is_none()));
         } else if let (Say::Reserve { .. }, Some(id), true) = (call.say, &call.reservation, accepted) {
             let belief = worker.beliefs.iter_mut().find(|belief| belief.task == call.task);
-            belief.into_iter().for_each(|belief| belief.reservations.push(id.clone()));
+            belief
+                .into_iter()
+                .for_each(|belief| belief.reservations.push(id.clone()));
         }
         Ok(())
     }
@@ -523,10 +553,16 @@ pub(super) fn renew(
     let held = state.task(task).filter(|task| {
         task.status == TaskStatus::Running && task.assignee.as_ref() == Some(agent) && task.token == token
     });
-    let ms = held.and_then(|task| task.lease).filter(|lease| now < lease.expires_at)?.ms;
+    let ms = held
+        .and_then(|task| task.lease)
+        .filter(|lease| now < lease.expires_at)?
+        .ms;
     let expires_at = now + SignedDuration::from_millis(i64::from(ms));
     state.update(task, |task| task.lease = Some(Lease { expires_at, ms }));
     Some(expires_at)
 }
 
-const _: () = assert!(TASKS <= 16 && BUDGETS <= 10 && RUNS <= 10, "names end in one digit, masks have 16 bits");
+const _: () = assert!(
+    TASKS <= 16 && BUDGETS <= 10 && RUNS <= 10,
+    "names end in one digit, masks have 16 bits"
+);
