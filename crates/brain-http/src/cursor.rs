@@ -30,6 +30,8 @@ pub(crate) enum List {
     Runs = b'r',
     /// Budgets; the position is a budget id.
     Budgets = b'b',
+    /// Schedules; the position is a schedule id.
+    Schedules = b's',
 }
 
 /// A list with its filters: what a cursor is valid for.

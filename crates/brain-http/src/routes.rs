@@ -9,6 +9,7 @@ mod events;
 mod health;
 mod messages;
 mod runs;
+mod schedules;
 mod schemas;
 mod status;
 mod tasks;
@@ -46,7 +47,7 @@ pub(crate) struct Route {
 const CLAIM: &str = "/api/swarm/tasks/claim";
 
 /// All routes; those that are asked most often come first, and a fixed path before one that varies.
-pub(crate) const TABLE: [Route; 39] = [
+pub(crate) const TABLE: [Route; 41] = [
     Route {
         template: "/api/swarm/events",
         allow: "GET, HEAD, POST",
@@ -241,6 +242,16 @@ pub(crate) const TABLE: [Route; 39] = [
         template: "/api/swarm/dead-letters/{deadLetterId}/replay",
         allow: "POST",
         handlers: || post(dead_letters::replay),
+    },
+    Route {
+        template: "/api/swarm/schedules",
+        allow: "GET, HEAD",
+        handlers: || get(schedules::list),
+    },
+    Route {
+        template: "/api/swarm/schedules/{scheduleId}",
+        allow: "DELETE, GET, HEAD, PUT",
+        handlers: || get(schedules::show).put(schedules::put).delete(schedules::remove),
     },
 ];
 

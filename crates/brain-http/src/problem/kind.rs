@@ -85,6 +85,8 @@ kinds! {
     InvalidRequest, "invalid-request", "Invalid request", UNPROCESSABLE_ENTITY;
     /// The tasks of one request wait for each other in a circle.
     DependencyCycle, "dependency-cycle", "Dependency cycle", UNPROCESSABLE_ENTITY;
+    /// A schedule that could never work.
+    InvalidSchedule, "invalid-schedule", "Invalid schedule", UNPROCESSABLE_ENTITY;
     /// The database cannot hold the data.
     Rejected, "rejected", "Rejected", UNPROCESSABLE_ENTITY;
     /// Too many requests wait already.
@@ -156,6 +158,7 @@ mod tests {
         422 urn:studio-brain:problem:invalid-event Invalid event
         422 urn:studio-brain:problem:invalid-request Invalid request
         422 urn:studio-brain:problem:dependency-cycle Dependency cycle
+        422 urn:studio-brain:problem:invalid-schedule Invalid schedule
         422 urn:studio-brain:problem:rejected Rejected
         429 urn:studio-brain:problem:overloaded Overloaded
         431 urn:studio-brain:problem:headers-too-large Headers too large

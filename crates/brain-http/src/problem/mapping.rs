@@ -4,7 +4,7 @@
 //! said is the cause, for the log.
 
 use brain_connectivity::postgres::{self, Kind as Fault};
-use brain_swarm::{calls, dead_letters, decide::Refusal, event::Invalid, ids::InvalidId, publish};
+use brain_swarm::{calls, dead_letters, decide::Refusal, event::Invalid, ids::InvalidId, publish, schedules};
 
 use super::{Kind, Problem};
 
@@ -130,6 +130,12 @@ fn remedy(refusal: Refusal) -> Option<&'static str> {
         Refusal::RunCancelled => "use another run",
         _ => return None,
     })
+}
+
+impl From<schedules::Invalid> for Problem {
+    fn from(error: schedules::Invalid) -> Self {
+        Self::new(Kind::InvalidSchedule, shortened(&error.to_string()))
+    }
 }
 
 impl From<dead_letters::Error> for Problem {
