@@ -325,3 +325,25 @@ async fn what_becomes_ready_in_the_batch_of_a_claim_is_handed_out_with_its_input
     assert_eq!(claimed.unwrap().tasks.remove(0).inputs, json!({ "id": "second" }));
     world.sound().await;
 }
+
+#[tokio::test]
+async fn what_a_claim_gets_whose_caller_is_gone_goes_back_without_an_attempt() {
+    let world = World::new().await;
+    let calls = calls(&world);
+    join(&calls, "gone").await;
+    join(&calls, "w").await;
+    create(&calls, (0..50).map(|n| new_task(&format!("t{n}"))).collect()).await;
+    for _ in 0..20 {
+        let calls = calls.clone();
+        let claim = tokio::spawn(async move { calls.claim(&scope(), &ask("gone", 2)).await });
+        // Handed over, and then nobody waits for the answer.
+        tokio::task::yield_now().await;
+        claim.abort();
+    }
+    brain_testkit::eventually("all tasks are free again", async || {
+        let free = "SELECT count(*) FROM swarm_tasks WHERE status = 'created' AND attempt = 0";
+        (world.count(free).await == 50).then_some(())
+    })
+    .await;
+    world.sound().await;
+}
