@@ -30,8 +30,7 @@ const BATCH: [&str; 3] = [
     include_str!("../sql/complete_tasks.sql"),
 ];
 /// A plan that was made while the tables were empty must not read them whole when they are large.
-const BY_INDEX: &str =
-    "SET synchronous_commit = on; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+const BY_INDEX: &str = "SET synchronous_commit = on; SET enable_seqscan = off";
 
 /// What the connections share.
 #[derive(Default)]
@@ -122,7 +121,6 @@ async fn in_batches(client: &Client, shared: &Shared, agent: &str, batch: usize)
     ];
     let inputs = workload::inputs().to_string();
     let all_inputs = vec![inputs.clone(); batch];
-    let agents = vec![agent; batch];
     let count = i64::try_from(batch)?;
     let ids = || -> Vec<String> { (0..batch).map(|_| Uuid::now_v7().to_string()).collect() };
     let seqs = || -> Vec<i64> {
@@ -142,10 +140,10 @@ async fn in_batches(client: &Client, shared: &Shared, agent: &str, batch: usize)
             .execute(&create, &[&seqs(), &ids(), &tasks, &created, &all_inputs])
             .await?;
         client
-            .execute(&start, &[&seqs(), &ids(), &tasks, &started, &agents])
+            .execute(&start, &[&seqs(), &ids(), &tasks, &started, &agent])
             .await?;
         client
-            .execute(&complete, &[&seqs(), &ids(), &tasks, &completed, &agents])
+            .execute(&complete, &[&seqs(), &ids(), &tasks, &completed, &agent])
             .await?;
         shared.done.fetch_add(batch as u64, Relaxed);
     }
