@@ -29,6 +29,10 @@ mod signals;
 mod test;
 mod workspace;
 
+/// The allocator of `brain`, so that what is measured in this process is measured with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",
@@ -75,6 +79,8 @@ enum Command {
     Ci(ci::Args),
     #[command(name = s3_server::COMMAND, hide = true)]
     S3Server(s3_server::Args),
+    #[command(name = bench::bare::COMMAND, hide = true)]
+    BareHyper(bench::bare::Args),
 }
 
 fn main() -> ExitCode {
@@ -96,6 +102,7 @@ fn main() -> ExitCode {
         Command::Prose(args) => done(prose::run(args)),
         Command::Ci(args) => done(ci::run(args)),
         Command::S3Server(args) => s3_server::run(args),
+        Command::BareHyper(args) => bench::bare::run(args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

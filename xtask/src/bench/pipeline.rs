@@ -9,7 +9,10 @@ use anyhow::{Result, bail};
 use fred::{interfaces::StreamsInterface as _, types::Value};
 
 use super::{
+    Run,
     brain::{Brain, Servers},
+    ceiling, footprint, latency,
+    report::{Report, mib, ratio},
     workload::{self, AGENTS},
 };
 use crate::progress::Progress;
@@ -19,19 +22,88 @@ const DATABASE: &str = "pipeline";
 /// Entries of one XADD pipeline.
 const CHUNK: usize = 1000;
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How long each throughput is measured, after five seconds of warm-up
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Events of one transaction
+    #[arg(long, default_value_t = 512)]
+    batch: usize,
+    /// Partitions of the stream
+    #[arg(long, default_value_t = 1)]
+    partitions: u16,
+    /// Only the throughput, not latency and footprint
+    #[arg(long)]
+    throughput_only: bool,
+}
+
+/// Everything from a published event to the stored task: footprint and latency first, then throughput.
+pub(super) async fn run(run: &Run, args: &Args, report: &mut Report) -> Result<()> {
+    let (servers, progress) = (&run.servers, &run.progress);
+    let window = Duration::from_secs(args.seconds.max(1));
+    report.condition("events of a transaction, at most", args.batch);
+    report.condition("partitions", args.partitions);
+    report.condition("seconds, after 5 of warm-up", args.seconds);
+    // What is quiet comes first: after millions of rows the database is busy with itself for a while.
+    if !args.throughput_only {
+        progress.change("measuring an idle brain");
+        footprint::measure(servers, &run.brain).await?.add_to(report);
+        latency::published(run, report, latency::WINDOW).await?;
+    }
+    progress.change("measuring the ceiling");
+    let ceiling = ceiling::measure(servers, args.batch, window).await?;
+    servers.forget("ceiling").await?;
+    report.add(
+        "ceiling: one task's worth and its XADD in a bare loop, one connection",
+        ceiling,
+        "tasks/s",
+    );
+    progress.change("measuring the pipeline");
+    let ours = measure(
+        servers,
+        &run.brain,
+        args.batch,
+        args.partitions,
+        window,
+        ceiling,
+        progress,
+    )
+    .await?;
+    report.add(
+        "pipeline: published on the stream to stored with follow-up",
+        ours.tasks_per_second,
+        "tasks/s",
+    );
+    report.at_least(
+        "ratio of the pipeline to the ceiling",
+        ratio(ours.tasks_per_second, ceiling),
+        "",
+        if args.partitions > 1 { 1.0 } else { 0.6 },
+    );
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    report.add(
+        "tasks stored in the run, each with its follow-up",
+        ours.stored as f64,
+        "tasks",
+    );
+    report.at_most("memory of the brain under full load", mib(ours.peak_rss), "MiB", 120.0);
+    Ok(())
+}
+
 /// What was measured.
 #[derive(Debug, Clone)]
-pub(super) struct Throughput {
+struct Throughput {
     /// Tasks stored with their follow-up, a second.
-    pub(super) tasks_per_second: f64,
+    tasks_per_second: f64,
     /// The most memory the brain used, in bytes.
-    pub(super) peak_rss: u64,
+    peak_rss: u64,
     /// Tasks published and found stored in the end.
-    pub(super) stored: u64,
+    stored: u64,
 }
 
 /// Fills the stream first, so that the publisher takes no processor time from what is measured.
-pub(super) async fn measure(
+async fn measure(
     servers: &Servers,
     program: &Path,
     batch: usize,
@@ -100,7 +172,7 @@ pub(super) async fn measure(
     let (from, first) = (Instant::now(), count().await?);
     tokio::time::sleep(window).await;
     let (last, took) = (count().await?, from.elapsed());
-    let peak_rss = super::footprint::peak_rss(brain.pid())?;
+    let peak_rss = footprint::peak_rss(brain.pid())?;
     drop(brain);
     let rows = database
         .query_one("SELECT count(*) FILTER (WHERE event_type = 'task.created'), count(*) FILTER (WHERE event_type = 'task.assigned') FROM swarm_events", &[])
