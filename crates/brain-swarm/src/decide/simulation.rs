@@ -20,6 +20,8 @@ mod world;
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
@@ -187,16 +189,28 @@ fn every_interleaving_keeps_the_invariants() {
         (runs, first) => first.unwrap_or(0)..first.unwrap_or(0) + runs.unwrap_or(RUNS),
     };
     let begun = Instant::now();
-    let mut played = 0_u32;
-    for seed in range {
-        if runs.is_none() && begun.elapsed() > TIME {
-            break;
+    // Which seeds are played depends on nothing but how far the time goes: each is taken in turn.
+    let (next, played) = (AtomicU64::new(range.start), AtomicU32::new(0));
+    let play_on = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= range.end || (runs.is_none() && begun.elapsed() > TIME) {
+                return;
+            }
+            if let Err(failure) = run(REAL, seed) {
+                next.store(range.end, Ordering::Relaxed);
+                panic!("{failure}");
+            }
+            played.fetch_add(1, Ordering::Relaxed);
         }
-        if let Err(failure) = run(REAL, seed) {
-            panic!("{failure}");
+    };
+    let threads = available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(play_on);
         }
-        played += 1;
-    }
+    });
+    let played = played.into_inner();
     let rate = f64::from(played) / begun.elapsed().as_secs_f64();
     eprintln!("{played} interleavings of {LENGTH} steps, {rate:.0} a second");
 }
