@@ -23,8 +23,12 @@ pub(super) fn check(state: &State, oracle: &Oracle) -> Result<(), Violation> {
     queue.sort_by_key(|task| (Reverse(task.priority), task.position));
     let queued = state.queue();
     let same = queue.len() == queued.len() && queue.iter().zip(&queued).all(|(task, id)| task.id == *id);
-    same.then_some(())
-        .ok_or_else(|| wrong(Rule::Queue, format!("{queued:?} are in the queue, {} are ready", queue.len())))
+    same.then_some(()).ok_or_else(|| {
+        wrong(
+            Rule::Queue,
+            format!("{queued:?} are in the queue, {} are ready", queue.len()),
+        )
+    })
 }
 
 fn wrong(rule: Rule, detail: String) -> Violation {
@@ -74,10 +78,16 @@ impl Counted {
         for (id, held) in NAMES.agents.iter().zip(self.load) {
             match state.agent(id) {
                 Some(agent) if agent.load != held => {
-                    return Err(wrong(Rule::Load, format!("{id} holds {held} tasks, its load is {}", agent.load)));
+                    return Err(wrong(
+                        Rule::Load,
+                        format!("{id} holds {held} tasks, its load is {}", agent.load),
+                    ));
                 }
                 None if held > 0 => {
-                    return Err(wrong(Rule::UnknownAgent, format!("{id} is unknown and holds {held} tasks")));
+                    return Err(wrong(
+                        Rule::UnknownAgent,
+                        format!("{id} is unknown and holds {held} tasks"),
+                    ));
                 }
                 _ => {}
             }
@@ -85,7 +95,10 @@ impl Counted {
         for (name, counts) in NAMES.keys.iter().zip(self.held.into_iter().zip(self.ready)) {
             let kept = state.key(name).map_or((0, 0), |key| (key.held, key.ready));
             if kept != counts {
-                return Err(wrong(Rule::KeyCount, format!("{name}: held and ready are {counts:?}, counted {kept:?}")));
+                return Err(wrong(
+                    Rule::KeyCount,
+                    format!("{name}: held and ready are {counts:?}, counted {kept:?}"),
+                ));
             }
         }
         for (id, totals) in NAMES.runs.iter().zip(self.runs) {
@@ -113,7 +126,10 @@ fn budgets(state: &State, tasks: &[&Task], oracle: &Oracle) -> Result<(), Violat
     for (id, (reserved, spent)) in NAMES.budgets.iter().zip(reserved.into_iter().zip(spent)) {
         let Some(budget) = state.budget(id) else { continue };
         if budget.reserved != reserved || budget.spent != spent || reserved + spent > budget.max_units {
-            return Err(wrong(Rule::Budget, format!("{budget:?}: reserved {reserved}, spent {spent}")));
+            return Err(wrong(
+                Rule::Budget,
+                format!("{budget:?}: reserved {reserved}, spent {spent}"),
+            ));
         }
     }
     for task in tasks {
@@ -141,11 +157,17 @@ fn edges(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
     for task in tasks {
         let index = number(task.id.as_str());
         if unmet[index] != task.unmet {
-            return Err(wrong(Rule::Unmet, format!("{} waits for {}, counted {}", task.id, unmet[index], task.unmet)));
+            return Err(wrong(
+                Rule::Unmet,
+                format!("{} waits for {}, counted {}", task.id, unmet[index], task.unmet),
+            ));
         }
         // One that has ended itself is told when it is retried.
         if let (Some(on), false) = (completed[index], task.status.is_terminal()) {
-            return Err(wrong(Rule::Unmet, format!("{} waits for {on}, which has completed", task.id)));
+            return Err(wrong(
+                Rule::Unmet,
+                format!("{} waits for {on}, which has completed", task.id),
+            ));
         }
     }
     Ok(())
@@ -154,12 +176,21 @@ fn edges(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
 /// After everything was settled nothing is open that was called off.
 pub(super) fn check_settled(state: &State) -> Result<(), Violation> {
     for task in state.tasks().filter(|task| !task.status.is_terminal()) {
-        if state.run(&task.run_id).is_some_and(|run| run.state == RunState::Cancelled) {
-            return Err(wrong(Rule::CalledOff, format!("{} is {} in a cancelled run", task.id, task.status)));
+        if state
+            .run(&task.run_id)
+            .is_some_and(|run| run.state == RunState::Cancelled)
+        {
+            return Err(wrong(
+                Rule::CalledOff,
+                format!("{} is {} in a cancelled run", task.id, task.status),
+            ));
         }
         let budget = task.budget.as_ref().and_then(|id| state.budget(id));
         if budget.is_some_and(|budget| budget.state == BudgetState::Stopped) {
-            return Err(wrong(Rule::CalledOff, format!("{} is {} under a stopped budget", task.id, task.status)));
+            return Err(wrong(
+                Rule::CalledOff,
+                format!("{} is {} under a stopped budget", task.id, task.status),
+            ));
         }
     }
     Ok(())

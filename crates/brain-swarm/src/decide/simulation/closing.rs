@@ -59,15 +59,18 @@ fn work(world: &mut World, agent: usize) -> Result<(), Violation> {
     world.claim(agent, TASKS, 60_000, Way::Well)?;
     let id = &NAMES.agents[agent];
     for (task, name) in NAMES.tasks.iter().enumerate() {
-        let given = world.state.task(name).is_some_and(|task| {
-            task.status.is_held() && task.lease.is_none() && task.assignee.as_ref() == Some(id)
-        });
+        let given = world
+            .state
+            .task(name)
+            .is_some_and(|task| task.status.is_held() && task.lease.is_none() && task.assignee.as_ref() == Some(id));
         if given {
             world.workers[agent].learn(task, None);
         }
     }
     for _ in 0..world.workers[agent].beliefs.len() {
-        let Some(belief) = world.workers[agent].beliefs.first() else { break };
+        let Some(belief) = world.workers[agent].beliefs.first() else {
+            break;
+        };
         let task = belief.task;
         world.say(agent, 0, Say::Running, Way::Well)?;
         world.say(agent, 0, Say::Complete, Way::Well)?;

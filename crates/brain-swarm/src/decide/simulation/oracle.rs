@@ -20,12 +20,18 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// An agent spoke of a task.
-    Said { task: usize, agent: usize },
+    Said {
+        task: usize,
+        agent: usize,
+    },
     Created(usize),
     Cancelled(usize),
     Reassigned(usize),
     Retried(usize),
-    Claimed { agent: usize, lease_ms: i32 },
+    Claimed {
+        agent: usize,
+        lease_ms: i32,
+    },
     Settled,
     /// Something that moves no task.
     Other,
@@ -134,7 +140,12 @@ impl Oracle {
         let Some(known) = self.tasks[task].as_mut() else {
             return Ok(());
         };
-        let facts = || format!("a{agent} said {say:?} of t{task} with {token:?}, grant {:?}, now {now}", known.grant);
+        let facts = || {
+            format!(
+                "a{agent} said {say:?} of t{task} with {token:?}, grant {:?}, now {now}",
+                known.grant
+            )
+        };
         let of_nobody = matches!(say, Say::Running | Say::Complete | Say::Fail { retryable: false, .. });
         match (answer, token) {
             (None, Some(_)) if !may => return Err(violation(Rule::StaleAccepted, facts())),
@@ -197,7 +208,9 @@ impl Oracle {
             judged?;
         }
         for (index, key) in NAMES.keys.iter().enumerate().filter(|(index, _)| started[*index]) {
-            let held = state.tasks().filter(|task| task.status.is_held() && task.concurrency_key.as_ref() == Some(key));
+            let held = state
+                .tasks()
+                .filter(|task| task.status.is_held() && task.concurrency_key.as_ref() == Some(key));
             let held = i32::try_from(held.count()).unwrap_or(i32::MAX);
             if held > self.limits[index] {
                 return Err(violation(
@@ -218,10 +231,19 @@ impl Oracle {
         started: &mut [bool; KEYS],
     ) -> Result<(), Violation> {
         let facts = |grant: Option<Grant>| {
-            format!("t{index}: {grant:?} became {:?} {:?} of {:?} by {cause:?}", task.status, task.token, task.assignee)
+            format!(
+                "t{index}: {grant:?} became {:?} {:?} of {:?} by {cause:?}",
+                task.status, task.token, task.assignee
+            )
         };
-        let holder = task.assignee.as_ref().filter(|_| task.status.is_held()).map(|id| number(id.as_str()));
-        let same = known.grant.filter(|grant| holder == Some(grant.agent) && task.token == grant.token);
+        let holder = task
+            .assignee
+            .as_ref()
+            .filter(|_| task.status.is_held())
+            .map(|id| number(id.as_str()));
+        let same = known
+            .grant
+            .filter(|grant| holder == Some(grant.agent) && task.token == grant.token);
         if let Some(grant) = same {
             if task.lease.map(|lease| lease.expires_at) != grant.expires {
                 return Err(violation(Rule::LeaseMoved, facts(known.grant)));
@@ -253,14 +275,20 @@ impl Oracle {
             !other.is_some_and(|on| on.completed || (known.policy == DependencyPolicy::Run && on.ended))
         });
         if let Some(on) = unmet {
-            return Err(violation(Rule::Dependencies, format!("{}, but t{on} has not ended", facts(before))));
+            return Err(violation(
+                Rule::Dependencies,
+                format!("{}, but t{on} has not ended", facts(before)),
+            ));
         }
         // A task may go from hand to hand, or be begun by whom it was assigned to, whatever holds back others.
         let own = matches!(cause, Cause::Claimed { .. }) && before.is_some_and(|grant| grant.agent == holder);
         let by_hand = matches!(cause, Cause::Reassigned(_));
         let goes_on = known.status.is_held() && (own || by_hand);
         if !goes_on && let Some(reason) = held_back(state, task) {
-            return Err(violation(Rule::HeldBack, format!("{}, but its {reason}", facts(before))));
+            return Err(violation(
+                Rule::HeldBack,
+                format!("{}, but its {reason}", facts(before)),
+            ));
         }
         let itself = matches!(cause, Cause::Said { task, agent } if task == index && agent == holder);
         if !(own || by_hand || itself || suits(state, task, holder)) {
@@ -283,7 +311,10 @@ impl Oracle {
         for task in tasks {
             let token = state.task(&NAMES.tasks[*task]).map(|task| task.token);
             if tasks.len() > claim.max || !self.may_speak(*task, agent, token, state.now) {
-                return Err(violation(Rule::Claim, format!("a{agent} was told {tasks:?} by {claim:?}")));
+                return Err(violation(
+                    Rule::Claim,
+                    format!("a{agent} was told {tasks:?} by {claim:?}"),
+                ));
             }
         }
         Ok(())
@@ -294,20 +325,30 @@ impl Oracle {
         let (Some(task), Some(known)) = (state.task(&NAMES.tasks[index]), &self.tasks[index]) else {
             return true;
         };
-        let paused = |id| state.budget(id).is_some_and(|budget| budget.state == BudgetState::Paused);
+        let paused = |id| {
+            state
+                .budget(id)
+                .is_some_and(|budget| budget.state == BudgetState::Paused)
+        };
         let on = |on: &usize| {
             let other = self.tasks[*on].as_ref();
             let failed = other.is_some_and(|on| on.status.is_terminal() && !on.completed);
             (failed && known.policy != DependencyPolicy::Run)
                 || (other.is_some_and(|on| !on.status.is_terminal()) && self.may_wait(*on, state))
         };
-        task.status == TaskStatus::Created && (task.budget.as_ref().is_some_and(paused) || known.depends_on.iter().any(on))
+        task.status == TaskStatus::Created
+            && (task.budget.as_ref().is_some_and(paused) || known.depends_on.iter().any(on))
     }
 }
 
 impl Known {
     fn judge_end(&mut self, index: usize, task: &Task, cause: Cause, ends: usize) -> Result<(), Violation> {
-        let facts = || format!("t{index} was {:?} and is {:?} after {cause:?} with {ends} ends", self.status, task.status);
+        let facts = || {
+            format!(
+                "t{index} was {:?} and is {:?} after {cause:?} with {ends} ends",
+                self.status, task.status
+            )
+        };
         if task.token < self.token {
             return Err(violation(Rule::Token, format!("{} before {:?}", facts(), self.token)));
         }
@@ -352,13 +393,17 @@ fn may_end(grant: Grant, index: usize, (task, state): (&Task, &State), cause: Ca
 }
 
 fn called_off(state: &State, task: &Task) -> Option<&'static str> {
-    let run = (0..RUNS).find(|run| NAMES.runs[*run] == task.run_id).and_then(|run| state.run(&NAMES.runs[run]));
+    let run = (0..RUNS)
+        .find(|run| NAMES.runs[*run] == task.run_id)
+        .and_then(|run| state.run(&NAMES.runs[run]));
     if run.is_some_and(|run| run.state == RunState::Cancelled) {
         return Some("run was cancelled");
     }
     let budget = (0..BUDGETS).find(|budget| task.budget.as_ref() == Some(&NAMES.budgets[*budget]));
     let budget = budget.and_then(|budget| state.budget(&NAMES.budgets[budget]));
-    budget.is_some_and(|budget| budget.state == BudgetState::Stopped).then_some("budget was stopped")
+    budget
+        .is_some_and(|budget| budget.state == BudgetState::Stopped)
+        .then_some("budget was stopped")
 }
 
 /// Why a task may not be handed out.
@@ -377,7 +422,10 @@ fn suits(state: &State, task: &Task, agent: usize) -> bool {
     let by_name = i32::try_from(state.tasks().filter(names).count()).unwrap_or(i32::MAX);
     state.agent(&NAMES.agents[agent]).is_some_and(|agent| {
         let fits = task.role.as_ref().is_none_or(|role| *role == agent.role)
-            && task.capability.as_ref().is_none_or(|wanted| agent.capabilities.contains(wanted))
+            && task
+                .capability
+                .as_ref()
+                .is_none_or(|wanted| agent.capabilities.contains(wanted))
             && agent.capacity.is_none_or(|capacity| agent.load - by_name <= capacity);
         agent.live && !agent.draining && named.map_or(fits, |named| named.id == agent.id)
     })

@@ -131,9 +131,7 @@ pub(super) enum Step {
 
 const KINDS: usize = 22;
 /// How often each kind of step comes, in the order of the arms in [`step`].
-const WEIGHTS: [usize; KINDS] = [
-    14, 8, 5, 3, 2, 2, 3, 1, 1, 2, 2, 1, 2, 2, 12, 5, 28, 6, 2, 3, 2, 10,
-];
+const WEIGHTS: [usize; KINDS] = [14, 8, 5, 3, 2, 2, 3, 1, 1, 2, 2, 1, 2, 2, 12, 5, 28, 6, 2, 3, 2, 10];
 /// Kinds that may be missing from a history altogether: rare meetings of the others come more often then.
 const OPTIONAL: std::ops::Range<usize> = 3..22;
 
