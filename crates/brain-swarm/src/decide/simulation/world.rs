@@ -2,6 +2,8 @@
 //!
 //! Invariant: agents know only what they were told. What they say is built from that, and may be wrong or late.
 
+use std::collections::{BTreeSet, HashSet};
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -56,6 +58,16 @@ pub(super) struct World {
     changed: bool,
     /// Whether the state is compared with what it was before each refusal. That takes longer than everything else.
     compares: bool,
+    /// What came up, for the test that histories are rich enough.
+    pub(super) met: Option<Met>,
+}
+
+/// What came up in histories.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    pub(super) refusals: HashSet<Refusal>,
+    /// Types of events that took effect or followed, with the reason of a retry.
+    pub(super) events: BTreeSet<String>,
 }
 
 impl World {
@@ -70,6 +82,7 @@ impl World {
             made: 0,
             changed: false,
             compares,
+            met: None,
         }
     }
 
@@ -97,8 +110,9 @@ impl World {
                 let event = self.event(kind, &NAMES.agents[*agent], payload);
                 self.publish(&event, Cause::Other)?;
             }
-            Step::Look(agent) => {
-                self.looked[*agent] = self.state.agent(&NAMES.agents[*agent]).map(|agent| agent.last_seen_at);
+            Step::Look => {
+                let heard = |agent: usize| self.state.agent(&NAMES.agents[agent]).map(|agent| agent.last_seen_at);
+                self.looked = std::array::from_fn(heard);
             }
             Step::Lose(agent) => self.lose(*agent)?,
             Step::Create(task) => self.create(task)?,
@@ -199,6 +213,12 @@ impl World {
         let decision = (self.brain.decide)(&mut self.state, event);
         self.heard(&event.actor_id);
         self.changed = decision.refusal.is_none();
+        if let Some(met) = &mut self.met {
+            assert_eq!(event.check(65_536), Ok(()), "an event of the simulation is not valid");
+            met.refusals.extend(decision.refusal);
+            met.events
+                .extend(decision.refusal.is_none().then(|| event.kind.to_string()));
+        }
         let (Some(refusal), Some(mut before)) = (decision.refusal, before) else {
             return Ok(decision);
         };
@@ -233,6 +253,12 @@ impl World {
 
     /// Agents that listen learn what was assigned to them; one that stands still or died does not.
     fn told(&mut self, follow_ups: &[FollowUp]) {
+        if let Some(met) = &mut self.met {
+            met.events.extend(follow_ups.iter().map(|follow_up| {
+                let reason = follow_up.payload.get("reason").and_then(Value::as_str);
+                [follow_up.kind.as_str(), reason.unwrap_or_default()].join(" ")
+            }));
+        }
         for follow_up in follow_ups
             .iter()
             .filter(|follow_up| follow_up.kind == EventType::TaskAssigned)
