@@ -47,7 +47,7 @@ fn a_token_that_is_not_looked_at() {
             }
         })
     };
-    finds(Brain { decide, ..REAL }, &[Rule::StaleAccepted]);
+    finds(Brain { decide, ..REAL }, &[Rule::StaleAccepted, Rule::NeverSaid]);
 }
 
 #[test]

@@ -145,7 +145,11 @@ pub(super) fn steps(seed: u64, length: usize) -> Vec<Step> {
         }
     }
     let total: usize = weights.iter().sum();
-    let mut steps: Vec<Step> = (0..AGENTS - 2).map(|agent| register(&mut random, agent)).collect();
+    // Most agents stay what they are: the first claim, the others listen.
+    let listen_from = random.below(AGENTS - 1);
+    let mut steps: Vec<Step> = (0..AGENTS - 2)
+        .map(|agent| register(&mut random, agent, listen_from))
+        .collect();
     steps.extend((0..BUDGETS).map(|budget| Step::MakeBudget {
         budget,
         max: random.pick(&[4, 10, 40]),
@@ -157,7 +161,7 @@ pub(super) fn steps(seed: u64, length: usize) -> Vec<Step> {
             at = at.saturating_sub(*weight);
             here
         });
-        let step = step(&mut random, kind.unwrap_or(0));
+        let step = step(&mut random, kind.unwrap_or(0), listen_from);
         // Left to chance alone, an agent that holds something is seldom silent for long enough to be lost, and what was reserved
         // is seldom settled.
         let next = match step {
@@ -183,14 +187,14 @@ pub(super) fn steps(seed: u64, length: usize) -> Vec<Step> {
     steps
 }
 
-fn step(random: &mut Random, kind: usize) -> Step {
+fn step(random: &mut Random, kind: usize, listen_from: usize) -> Step {
     // The last two agents are kept for the end, when everything is put right.
     let agent = random.below(AGENTS - 2);
     let (task, run, budget) = (random.below(TASKS), random.below(RUNS), random.below(BUDGETS));
     match kind {
         0 => Step::Create(new_task(random, task)),
         1 => Step::Clock(random.pick(&[1, 500, 5_000, 20_000, 40_000, 90_000, -1, -3_000, -120_000])),
-        2 => register(random, agent),
+        2 => register(random, agent, listen_from),
         3 => Step::Look,
         4 => Step::Cancel(task),
         5 => Step::Reassign { task, agent },
@@ -235,11 +239,10 @@ fn step(random: &mut Random, kind: usize) -> Step {
     }
 }
 
-fn register(random: &mut Random, agent: usize) -> Step {
+fn register(random: &mut Random, agent: usize, listen_from: usize) -> Step {
     Step::Register {
         agent,
-        // Most agents stay what they are: the first three claim, the others listen.
-        push: (agent >= 3) != random.chance(10),
+        push: (agent >= listen_from) != random.chance(10),
         role: random.pick(&["worker", "worker", "worker", "reviewer", "orchestrator"]),
         gpu: random.chance(50),
         capacity: random.pick(&[None, None, Some(1), Some(2)]),
