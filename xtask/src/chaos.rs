@@ -95,7 +95,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     runtime()?.block_on(async {
         let mut ending = Ending::listen()?;
         let brain = match &args.brain {
-            Some(brain) => brain.clone(),
+            Some(brain) => std::path::absolute(brain)?,
             None => tokio::select! {
                 built = build_brain(args.release) => built?,
                 signal = ending.next() => bail!("ended by {signal}"),

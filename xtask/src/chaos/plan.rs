@@ -112,6 +112,10 @@ impl Kind {
         }
     }
 
+    fn takes_postgres_away(self) -> bool {
+        matches!(self, Self::RestartPostgres | Self::KillPostgres)
+    }
+
     pub(super) fn shape(self) -> Shape {
         match self {
             Self::KillReplica
@@ -219,6 +223,8 @@ impl Iterator for Plan {
         let others: Vec<Kind> = Kind::ALL
             .into_iter()
             .filter(|other| other.shape() == Shape::Sudden && other.struck() != kind.struck())
+            // While PostgreSQL is down, only what needs no database can be done.
+            .filter(|other| !kind.takes_postgres_away() || *other == Kind::FlushRedis)
             .collect();
         let also = match self.random.u8(..100) {
             0..30 => self.random.choice(others).map(|other| self.draw(other)),

@@ -74,13 +74,17 @@ impl Replica {
             .build()?;
         let begun = Instant::now();
         loop {
-            let answer = http.get(format!("{}/readyz", self.url())).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return Ok(());
+            let mut said = String::new();
+            if let Ok(answer) = http.get(format!("{}/readyz", self.url())).send().await {
+                if answer.status().is_success() {
+                    return Ok(());
+                }
+                said = answer.text().await.unwrap_or_default();
             }
             self.require_running()?;
             if begun.elapsed() > START_LIMIT {
-                bail!("{} was not ready within {START_LIMIT:?}", self.name);
+                let words = self.last_words();
+                bail!("{} was not ready within {START_LIMIT:?}: {said}\n{words}", self.name);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -93,11 +97,13 @@ impl Replica {
         };
         match running.ended() {
             None => Ok(()),
-            Some(status) => {
-                let log = self.world.processes().join(&self.name).with_extension("log");
-                bail!("{} ended with {status}: {}", self.name, log::tail(&log, 0, 20))
-            }
+            Some(status) => bail!("{} ended with {status}: {}", self.name, self.last_words()),
         }
+    }
+
+    fn last_words(&self) -> String {
+        let log = self.world.processes().join(&self.name).with_extension("log");
+        log::tail(&log, 0, 20)
     }
 
     /// Ends it as a crash would.

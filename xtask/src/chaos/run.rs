@@ -143,18 +143,19 @@ impl Run {
                 break;
             }
             tokio::time::sleep(step.quiet).await;
-            if !self.step(&step).await? {
+            let recovered = self.step(&step).await?;
+            self.violations.extend(self.watch.check().await);
+            self.tell(&step, recovered, faults_from.elapsed());
+            if recovered.is_none() {
                 break;
             }
-            self.violations.extend(self.watch.check().await);
-            self.tell(&step, faults_from.elapsed());
         }
         let worked = begun.elapsed();
         self.finish(args, seed, worked).await
     }
 
-    /// Injects what belongs together; whether work flows again afterwards.
-    async fn step(&mut self, step: &Step) -> Result<bool> {
+    /// Injects what belongs together; after which time work flows again, if it does.
+    async fn step(&mut self, step: &Step) -> Result<Option<Duration>> {
         let fault = &step.fault;
         let name = match &step.also {
             Some(also) => format!("{} with {}", fault.kind.name(), also.kind.name()),
@@ -208,7 +209,7 @@ impl Run {
         }
     }
 
-    fn judge(&mut self, step: &Step, name: &str, times: Vec<Result<Duration, String>>) -> bool {
+    fn judge(&mut self, step: &Step, name: &str, times: Vec<Result<Duration, String>>) -> Option<Duration> {
         let limit = self.world.lease * 2;
         let mut worst = Some(Duration::ZERO);
         for time in times {
@@ -233,20 +234,21 @@ impl Run {
         for fault in std::iter::once(&step.fault).chain(&step.also) {
             self.recoveries.add(fault.kind, worst);
         }
-        worst.is_some()
+        worst
     }
 
     fn number(&self) -> usize {
         self.recoveries.faults() + 1
     }
 
-    fn tell(&self, step: &Step, elapsed: Duration) {
+    fn tell(&self, step: &Step, recovered: Option<Duration>, elapsed: Duration) {
         let also = step.also.as_ref().map(|also| format!(" + {}", also.kind.name()));
         eprintln!(
-            "{:5.1} s  fault {:3}  {:60} {:6} tasks  {} violations",
+            "{:5.1} s  fault {:3}  {:64} recovered in {:4} ms  {:6} tasks  {} violations",
             elapsed.as_secs_f64(),
             self.recoveries.faults(),
             format!("{}{}", step.fault.kind.name(), also.unwrap_or_default()),
+            recovered.map_or_else(|| "?".to_owned(), |time| milliseconds(time).to_string()),
             self.press.promised(),
             self.violations.len()
         );

@@ -104,7 +104,7 @@ impl World {
             ("PGDATABASE", DATABASE.to_owned()),
             ("REDIS_PORT", redis_port.to_string()),
             ("STUDIO_BRAIN_ARTIFACT_STORE_ENDPOINT", self.s3.clone()),
-            ("STUDIO_BRAIN_LOG_LEVEL", "info".to_owned()),
+            ("STUDIO_BRAIN_LOG_LEVEL", "warn".to_owned()),
             ("STUDIO_BRAIN_SWARM_ORCHESTRATOR_ENABLED", "true".to_owned()),
             ("STUDIO_BRAIN_REDIS_STREAM_NAME", self.config.bus.stream_name.clone()),
             ("STUDIO_BRAIN_EVENT_BUS_START_ID", "0-0".to_owned()),
