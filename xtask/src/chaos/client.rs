@@ -130,3 +130,57 @@ pub(super) fn problem(body: &Value) -> &str {
     let kind = body["type"].as_str().unwrap_or_default();
     kind.rsplit(['/', ':']).next().unwrap_or(kind)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server with one answer to everything.
+    async fn server(status: &'static str, body: &'static str) -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let length = body.len();
+                let answer =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_answer_is_passed_over_and_a_refusal_is_an_answer() {
+        let away = format!("http://127.0.0.1:{}", brain_devstack::free_port().unwrap());
+        let refusing = server(
+            "409 Conflict",
+            r#"{"type":"urn:studio-brain:problem:lease-lost","status":409}"#,
+        )
+        .await;
+        let replicas = Replicas::new(vec![away, refusing], 0, Duration::from_secs(5)).unwrap();
+        let first = replicas.post("s", "tasks", &json!({})).await;
+        assert!(matches!(first, Answer::Unclear(_)), "{first:?}");
+        for _ in 0..3 {
+            match replicas.post("s", "tasks", &json!({})).await {
+                Answer::Said(409, body) => assert_eq!(problem(&body), "lease-lost"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_cannot_serve_now_leaves_it_unclear() {
+        let busy = server("503 Service Unavailable", "{}").await;
+        let replicas = Replicas::new(vec![busy], 0, Duration::from_secs(5)).unwrap();
+        let answer = replicas.get("s", "tasks/t").await;
+        assert!(matches!(answer, Answer::Unclear(_)), "{answer:?}");
+    }
+}
