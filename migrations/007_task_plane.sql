@@ -12,8 +12,10 @@ ALTER TABLE swarm_tasks
     ADD COLUMN lease_ms              integer,
     ADD COLUMN lease_expires_at      timestamptz,
     ADD COLUMN concurrency_key       text COLLATE "C",
+    ADD COLUMN wanted_agent_id       text COLLATE "C",
     ADD COLUMN parent_task_id        text COLLATE "C",
     ADD COLUMN budget_id             text COLLATE "C",
+    ADD COLUMN reserved_units        bigint NOT NULL DEFAULT 0,
     ADD COLUMN unmet_dependencies    integer NOT NULL DEFAULT 0,
     ADD COLUMN on_dependency_failure text COLLATE "C" NOT NULL DEFAULT 'cancel',
     ADD COLUMN backoff               jsonb,
@@ -75,13 +77,13 @@ CREATE TABLE swarm_task_dependencies (
 
 CREATE INDEX swarm_task_dependencies_of ON swarm_task_dependencies (tenant_id, swarm_id, task_id);
 
--- How many tasks of a concurrency key run and are ready to.
+-- How many tasks of a concurrency key agents hold, and how many are ready for them.
 CREATE TABLE swarm_concurrency (
     tenant_id       text COLLATE "C" NOT NULL DEFAULT 'default',
     swarm_id        text COLLATE "C" NOT NULL,
     concurrency_key text COLLATE "C" NOT NULL,
-    max_running     integer NOT NULL CHECK (max_running >= 1),
-    running         integer NOT NULL DEFAULT 0 CHECK (running >= 0),
+    max_held        integer NOT NULL CHECK (max_held >= 1),
+    held            integer NOT NULL DEFAULT 0 CHECK (held >= 0),
     ready           integer NOT NULL DEFAULT 0 CHECK (ready >= 0),
     -- When one of its tasks was last started: keys take turns.
     served_at       timestamptz NOT NULL DEFAULT '-infinity',
@@ -89,7 +91,7 @@ CREATE TABLE swarm_concurrency (
 ) WITH (fillfactor = 70);
 
 CREATE INDEX swarm_concurrency_open ON swarm_concurrency (tenant_id, swarm_id, served_at)
-    WHERE running < max_running AND ready > 0;
+    WHERE held < max_held AND ready > 0;
 
 -- The runs of a swarm with the totals of their tasks. A run that nobody started is there because a task names it.
 CREATE TABLE swarm_runs (
@@ -109,6 +111,10 @@ CREATE TABLE swarm_runs (
     updated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, swarm_id, run_id)
 ) WITH (fillfactor = 70);
+
+-- Cancelled runs of which tasks are still open.
+CREATE INDEX swarm_runs_to_cancel ON swarm_runs (tenant_id, swarm_id)
+    WHERE state = 'cancelled' AND tasks_created > tasks_completed + tasks_failed + tasks_cancelled;
 
 CREATE INDEX swarm_runs_open ON swarm_runs (tenant_id, swarm_id, first_seq) WHERE state = 'open';
 
@@ -156,6 +162,9 @@ ALTER TABLE swarm_agents
     ADD COLUMN assignment text COLLATE "C" NOT NULL DEFAULT 'push',
     ADD COLUMN draining   boolean NOT NULL DEFAULT false,
     ADD CONSTRAINT swarm_agents_assignment CHECK (assignment IN ('push', 'pull'));
+
+-- Those that are given tasks are read with every batch.
+CREATE INDEX swarm_agents_pushed ON swarm_agents (tenant_id, swarm_id) WHERE status = 'live' AND assignment = 'push';
 
 -- The inbox of an agent, and what is said to a whole run.
 CREATE INDEX swarm_events_inbox ON swarm_events (tenant_id, swarm_id, (payload ->> 'toAgentId'), seq)

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brain_config::Config;
-use brain_swarm::{bus, event, ids, orchestrator, publish, relay};
+use brain_swarm::{bus, calls, event, ids, orchestrator, publish, relay};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -77,9 +77,16 @@ impl App {
             dependencies.redis.clone(),
             config.bus.clone(),
         );
+        let calls = calls::Calls::new(
+            postgres.clone(),
+            publisher.clone(),
+            config.swarm.task_lease,
+            config.bus.max_event_bytes,
+        );
         let services = brain_http::Services {
             postgres,
             publisher,
+            calls,
             health: Arc::new(dependencies.health(event_bus)),
             readiness: Arc::new(dependencies.readiness()),
             orchestrator: handle,

@@ -19,6 +19,8 @@ pub struct Swarm {
     pub agent_timeout: Duration,
     /// Time between two looks for lost agents and waiting tasks.
     pub sweep_interval: Duration,
+    /// How long a claim holds a task without a heartbeat, when it does not say.
+    pub task_lease: Duration,
 }
 
 impl Swarm {
@@ -29,6 +31,7 @@ impl Swarm {
             run_id: None,
             agent_timeout: Duration::ZERO,
             sweep_interval: Duration::ZERO,
+            task_lease: Duration::ZERO,
         }
     }
 }
@@ -80,6 +83,18 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             unit: "milliseconds",
         },
         Access::Millis(|config| &mut config.swarm.sweep_interval),
-        "Time between two looks for lost agents and waiting tasks.",
+        "Time between two looks for lost agents, leases that ran out and waiting tasks.",
+    ),
+    Definition::new(
+        Section::Swarm,
+        "STUDIO_BRAIN_TASK_LEASE_MS",
+        "30000",
+        Valid::Number {
+            min: 1_000,
+            max: 3_600_000,
+            unit: "milliseconds",
+        },
+        Access::Millis(|config| &mut config.swarm.task_lease),
+        "How long a claim holds a task without a heartbeat, when it does not say.",
     ),
 ];

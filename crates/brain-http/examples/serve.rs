@@ -61,9 +61,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
     let health = readiness.clone().with(RedisProbe::new(redis.clone())).with(event_bus);
     let run_id = config.swarm.run_id.clone().unwrap_or_else(|| replica_id.clone());
+    let calls = brain_swarm::calls::Calls::new(
+        postgres.clone(),
+        publisher.clone(),
+        config.swarm.task_lease,
+        config.bus.max_event_bytes,
+    );
     let services = Services {
         postgres: postgres.clone(),
         publisher,
+        calls,
         health: Arc::new(health),
         readiness: Arc::new(readiness),
         orchestrator: Some(orchestrator),

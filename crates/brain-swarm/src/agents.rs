@@ -41,6 +41,10 @@ pub struct StoredAgent {
     pub capacity: Option<i32>,
     /// `live` or `lost`.
     pub status: String,
+    /// `pull`: it claims its tasks; `push`: it is given them.
+    pub assignment: String,
+    /// It finishes what it has and takes nothing new.
+    pub draining: bool,
     /// How many tasks it holds.
     pub load: i32,
     /// When it was last heard.
@@ -80,6 +84,24 @@ pub async fn list(postgres: &Postgres, query: &Query) -> Result<Page, postgres::
     })
 }
 
+/// Reads one agent.
+///
+/// # Errors
+/// Those of the database.
+pub async fn get(
+    postgres: &Postgres,
+    tenant: &TenantId,
+    swarm: &SwarmId,
+    agent: &ActorId,
+) -> Result<Option<StoredAgent>, postgres::Error> {
+    let client = postgres.client().await?;
+    let statement = client.prepare_cached(include_str!("sql/select_agent.sql")).await?;
+    let row = client
+        .query_opt(&statement, &[&tenant.as_str(), &swarm.as_str(), &agent.as_str()])
+        .await?;
+    Ok(row.as_ref().map(stored_agent))
+}
+
 /// Notes that an agent is alive. `None`: the swarm has no such agent; it joins with a `run.started` event.
 ///
 /// # Errors
@@ -110,5 +132,7 @@ fn stored_agent(row: &Row) -> StoredAgent {
         load: row.get(7),
         last_seen_at: row.get(8),
         created_at: row.get(9),
+        assignment: row.get(10),
+        draining: row.get(11),
     }
 }

@@ -20,33 +20,78 @@ pub enum EventType {
     TaskCreated,
     /// A task was given to an agent.
     TaskAssigned,
+    /// An agent claimed a task.
+    TaskStarted,
+    /// A worker says how far it is.
+    TaskProgress,
+    /// An attempt ended without success and the task waits again; from outside: a person gives it another try.
+    TaskRetrying,
     /// A task ended well.
     TaskCompleted,
     /// A task ended badly.
     TaskFailed,
+    /// A task was called off.
+    TaskCancelled,
     /// An agent says something, perhaps about a task it holds.
     AgentMessage,
+    /// An agent joins the swarm.
+    AgentRegistered,
+    /// An agent is to take nothing new.
+    AgentDraining,
+    /// A draining agent may take tasks again.
+    AgentResumed,
     /// An agent stopped sending heartbeats.
     AgentLost,
     /// A run began; its actor joins the swarm as an agent.
     RunStarted,
     /// A run ended.
     RunFinished,
+    /// What became of the tasks of a run that ended.
+    RunSummarised,
+    /// A run was called off with all its tasks.
+    RunCancelled,
+    /// A budget appears.
+    BudgetCreated,
+    /// A worker reserved units of a budget.
+    BudgetReserved,
+    /// A worker says what it spent of a reservation.
+    BudgetSettled,
+    /// A budget was asked for more than it has; its tree waits for a person.
+    BudgetExhausted,
+    /// A person gave a budget more.
+    BudgetRaised,
+    /// A person stopped a budget and its tree.
+    BudgetStopped,
     /// Anything else with a dotted name.
     Custom(Box<str>),
 }
 
 impl EventType {
     /// The types that the orchestrator acts on.
-    pub const KNOWN: [Self; 8] = [
+    pub const KNOWN: [Self; 23] = [
         Self::TaskCreated,
         Self::TaskAssigned,
+        Self::TaskStarted,
+        Self::TaskProgress,
+        Self::TaskRetrying,
         Self::TaskCompleted,
         Self::TaskFailed,
+        Self::TaskCancelled,
         Self::AgentMessage,
+        Self::AgentRegistered,
+        Self::AgentDraining,
+        Self::AgentResumed,
         Self::AgentLost,
         Self::RunStarted,
         Self::RunFinished,
+        Self::RunSummarised,
+        Self::RunCancelled,
+        Self::BudgetCreated,
+        Self::BudgetReserved,
+        Self::BudgetSettled,
+        Self::BudgetExhausted,
+        Self::BudgetRaised,
+        Self::BudgetStopped,
     ];
 
     /// The dotted name.
@@ -55,14 +100,35 @@ impl EventType {
         match self {
             Self::TaskCreated => "task.created",
             Self::TaskAssigned => "task.assigned",
+            Self::TaskStarted => "task.started",
+            Self::TaskProgress => "task.progress",
+            Self::TaskRetrying => "task.retrying",
             Self::TaskCompleted => "task.completed",
             Self::TaskFailed => "task.failed",
+            Self::TaskCancelled => "task.cancelled",
             Self::AgentMessage => "agent.message",
+            Self::AgentRegistered => "agent.registered",
+            Self::AgentDraining => "agent.draining",
+            Self::AgentResumed => "agent.resumed",
             Self::AgentLost => "agent.lost",
             Self::RunStarted => "run.started",
             Self::RunFinished => "run.finished",
+            Self::RunSummarised => "run.summarised",
+            Self::RunCancelled => "run.cancelled",
+            Self::BudgetCreated => "budget.created",
+            Self::BudgetReserved => "budget.reserved",
+            Self::BudgetSettled => "budget.settled",
+            Self::BudgetExhausted => "budget.exhausted",
+            Self::BudgetRaised => "budget.raised",
+            Self::BudgetStopped => "budget.stopped",
             Self::Custom(name) => name,
         }
+    }
+
+    /// Whether only the brain itself brings events of this type about.
+    #[must_use]
+    pub const fn is_derived(&self) -> bool {
+        matches!(self, Self::TaskStarted | Self::RunSummarised | Self::BudgetExhausted)
     }
 }
 
@@ -247,6 +313,11 @@ impl Event {
                 crate::ingest::BRAIN_ACTOR
             )));
         }
+        if kind.is_derived() {
+            return Err(Invalid::Envelope(format!(
+                "type {kind} is published by the brain itself alone"
+            )));
+        }
         let id = match envelope.id {
             Some(id) => id,
             None if defaults.generate => EventId::generate(),
@@ -270,9 +341,7 @@ impl Event {
             return Err(Invalid::Envelope("payload must be a JSON object".to_owned()));
         }
         if has_nul(&payload) {
-            return Err(Invalid::Malformed(
-                "payload holds the character U+0000, which PostgreSQL cannot store".to_owned(),
-            ));
+            return Err(nul());
         }
         let schema_version = envelope.schema_version.unwrap_or(1);
         schema::check(&kind, schema_version, &payload)?;
@@ -315,6 +384,22 @@ impl Event {
             created_at,
             context,
         })
+    }
+
+    /// Checks an event that was made here: payload, schema and size.
+    ///
+    /// # Errors
+    /// [`Invalid`] says what is wrong, and where.
+    pub(crate) fn check(&self, max_bytes: usize) -> Result<(), Invalid> {
+        if has_nul(&self.payload) {
+            return Err(nul());
+        }
+        schema::check(&self.kind, self.schema_version, &self.payload)?;
+        let bytes = self.payload.to_string().len();
+        if bytes > max_bytes {
+            return Err(Invalid::TooLarge { bytes, max: max_bytes });
+        }
+        Ok(())
     }
 
     /// The event as it goes on a stream, in the form that [`Event::parse`] reads.
@@ -394,6 +479,10 @@ fn is_traceparent(text: &str) -> bool {
     matches!(parts.as_slice(), [version, trace, span, flags]
         if hex(version, 2) && *version != "ff" && hex(trace, 32) && hex(span, 16) && hex(flags, 2)
             && trace.bytes().any(|byte| byte != b'0') && span.bytes().any(|byte| byte != b'0'))
+}
+
+fn nul() -> Invalid {
+    Invalid::Malformed("payload holds the character U+0000, which PostgreSQL cannot store".to_owned())
 }
 
 fn has_nul(value: &Value) -> bool {

@@ -126,6 +126,24 @@ pub async fn list(postgres: &Postgres, query: &Query) -> Result<Page, postgres::
     })
 }
 
+/// Reads what a statement finds that was said to somebody after that number.
+pub(crate) async fn messages(
+    postgres: &Postgres,
+    sql: &str,
+    (tenant, swarm): (&TenantId, &SwarmId),
+    to: &str,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, postgres::Error> {
+    let client = postgres.client().await?;
+    let statement = client.prepare_cached(sql).await?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = client
+        .query(&statement, &[&tenant.as_str(), &swarm.as_str(), &to, &after, &limit])
+        .await?;
+    Ok(rows.iter().map(|row| stored_event(swarm, row)).collect())
+}
+
 fn stored_event(swarm: &SwarmId, row: &Row) -> StoredEvent {
     StoredEvent {
         seq: row.get(0),

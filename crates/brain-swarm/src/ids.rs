@@ -143,6 +143,10 @@ text_id!(
     EventId, "id", MAX_ID_BYTES
 );
 text_id!(
+    /// A budget within its swarm.
+    BudgetId, "budgetId", MAX_ID_BYTES
+);
+text_id!(
     /// The Redis stream of one partition.
     StreamName, "stream name", 512
 );
@@ -197,8 +201,17 @@ impl FromStr for EntryId {
 }
 
 /// Grows with every change of a lease's owner; a holder with an older one has lost the lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct FencingToken(pub i64);
+
+impl FencingToken {
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
 
 #[cfg(test)]
 mod tests {

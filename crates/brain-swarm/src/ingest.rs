@@ -3,9 +3,13 @@
 //! Invariants: whoever writes to a swarm holds the row lock of its sequence, so per swarm there is one writer at a time and
 //! `seq` follows the order of commits; an event is stored at most once; a batch is stored whole or not at all.
 
+mod columns;
 mod fold;
 mod load;
+mod mentions;
+mod rows;
 mod transaction;
+mod view;
 mod write;
 
 use std::sync::Arc;
@@ -13,11 +17,12 @@ use std::sync::Arc;
 use brain_connectivity::postgres::{self, Postgres};
 use bytes::Bytes;
 
-pub(crate) use self::fold::BRAIN_ACTOR;
+pub(crate) use self::{fold::BRAIN_ACTOR, view::View};
 use self::{fold::Fold, transaction::Transaction};
 use crate::{
     bus::StreamNames,
     dead_letters::{NewDeadLetter, Reason},
+    decide::{Claim, Refusal, Task},
     event::Event,
     ids::{EntryId, EventId, FencingToken, StreamName, SwarmId, TenantId},
 };
@@ -25,14 +30,45 @@ use crate::{
 /// How many waiting and how many abandoned tasks of a swarm are settled in one batch.
 pub(crate) const SETTLE_LIMIT: i64 = 1000;
 
+/// On which terms an event is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Terms {
+    /// It is stored whatever it changes, with a note when it changes nothing.
+    Record,
+    /// It is a call: it takes effect, or it is refused and not stored.
+    Require,
+}
+
 /// An event on its way in.
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) event: Arc<Event>,
+    pub(crate) terms: Terms,
+    /// Its id was made just now, so nobody can have stored it before.
+    pub(crate) fresh: bool,
     /// Inputs of one group are stored together or not at all.
     pub(crate) group: usize,
     /// The stream entry that brought it, for events from a stream.
     pub(crate) entry: Option<Entry>,
+}
+
+/// An agent asks for tasks of a swarm.
+#[derive(Debug, Clone)]
+pub(crate) struct ClaimInput {
+    pub(crate) swarm: (TenantId, SwarmId),
+    pub(crate) claim: Claim,
+}
+
+/// What a claim got.
+#[derive(Debug, Default)]
+pub(crate) struct ClaimOutcome {
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) refusal: Option<Refusal>,
+    /// Others may stand behind what was met and could not be taken.
+    pub(crate) look_again: bool,
+    pub(crate) draining: bool,
+    /// When something will be ready although nothing happens.
+    pub(crate) next_due: Option<jiff::Timestamp>,
 }
 
 /// Where an event from a stream comes from.
@@ -59,15 +95,21 @@ pub(crate) struct Batch {
     pub(crate) inputs: Vec<Input>,
     /// Swarms whose waiting and abandoned tasks are to be settled.
     pub(crate) settle: Vec<(TenantId, SwarmId)>,
+    /// Claims, decided after everything else.
+    pub(crate) claims: Vec<ClaimInput>,
     pub(crate) dead_letters: Vec<NewDeadLetter>,
     pub(crate) position: Option<Position>,
 }
 
 /// What became of one input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     /// It is stored.
     Stored { seq: i64, note: Option<&'static str> },
+    /// It was not stored, because it may not take effect.
+    Refused(Refusal),
+    /// It was not stored, because it says again what took effect before.
+    Repeated,
     /// It was stored before with the same content.
     Duplicate { seq: i64 },
     /// Its id was stored before with other content.
@@ -88,6 +130,13 @@ pub(crate) struct RelayBatch {
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub(crate) outcomes: Vec<Outcome>,
+    /// How what each call speaks of stands after it; `None` for what is only recorded.
+    pub(crate) views: Vec<Option<Box<View>>>,
+    pub(crate) claims: Vec<ClaimOutcome>,
+    /// How many tasks were settled.
+    pub(crate) settled: usize,
+    /// Swarms of which tasks are ready that were not before.
+    pub(crate) ready: Vec<(TenantId, SwarmId)>,
     pub(crate) relay: Vec<RelayBatch>,
 }
 
@@ -150,6 +199,10 @@ async fn commit_in(transaction: &Transaction, streams: &StreamNames, batch: &Bat
         .collect();
     Ok(Committed {
         outcomes: changes.outcomes,
+        views: changes.views,
+        claims: changes.claims,
+        settled: changes.settled,
+        ready: changes.ready,
         relay,
     })
 }

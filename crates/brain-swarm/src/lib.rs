@@ -24,7 +24,9 @@
 #![warn(missing_docs)]
 
 pub mod agents;
+pub mod budgets;
 pub mod bus;
+pub mod calls;
 pub mod dead_letters;
 pub mod decide;
 pub mod doctor;
@@ -36,5 +38,6 @@ pub mod metric_names;
 pub mod orchestrator;
 pub mod publish;
 pub mod relay;
+pub mod runs;
 pub mod schema;
 pub mod tasks;

@@ -1,28 +1,36 @@
-//! Publishing with group commit: whatever waits goes into one transaction.
+//! Publishing, and every other call that changes a swarm, with group commit: whatever waits goes into one transaction.
 //!
 //! Invariants: a call is stored whole or not at all; it is answered after the commit; what was handed over is committed even
 //! when the caller goes away; the queue is bounded.
+
+mod calls;
+mod parked;
+mod service;
 
 use std::{sync::Arc, time::Duration};
 
 use brain_connectivity::postgres::{self, Kind, Postgres};
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::calls::Answer;
+use self::calls::{Call, ClaimCall, EventCall};
+pub use self::service::Service;
 use crate::{
     bus::StreamNames,
+    decide::Claim,
     event::Event,
-    ids::{EventId, SwarmId},
-    ingest::{self, Batch, Committed, Input, Outcome},
+    ids::{EventId, SwarmId, TenantId},
+    ingest::{ClaimInput, ClaimOutcome, Outcome, Terms},
     relay::RelayQueue,
 };
 
 /// How many calls may wait for a commit. One more is told to come back later.
 const QUEUE: usize = 4096;
-
-/// How often a batch is tried when the database says to try again, before its callers are told so.
-const ATTEMPTS: u32 = 3;
 
 /// An event that is stored.
 #[derive(Debug, Clone, Serialize)]
@@ -79,12 +87,7 @@ impl Error {
     }
 }
 
-struct Call {
-    events: Vec<Arc<Event>>,
-    answer: oneshot::Sender<Result<Vec<Published>, Error>>,
-}
-
-/// Hands events to the service.
+/// Hands events and calls to the service.
 #[derive(Clone)]
 pub struct Publisher {
     calls: mpsc::Sender<Call>,
@@ -92,22 +95,89 @@ pub struct Publisher {
 }
 
 impl Publisher {
+    /// Makes the handle, the queue behind it and the switch that closes it.
+    fn new() -> (Self, mpsc::Receiver<Call>, CancellationToken) {
+        let (sender, calls) = mpsc::channel(QUEUE);
+        let closing = CancellationToken::new();
+        let publisher = Self {
+            calls: sender,
+            closing: closing.clone(),
+        };
+        (publisher, calls, closing)
+    }
+
     /// Stores events, durably and together. Repeating a call is safe.
     ///
     /// # Errors
     /// Nothing of the call was stored, but for [`Error::Unavailable`], which leaves it open: repeat the call.
     pub async fn publish(&self, events: Vec<Event>) -> Result<Vec<Published>, Error> {
+        let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
+        let answers = self.send(events.clone(), Terms::Record, false, true).await?;
+        let outcomes: Vec<&Outcome> = answers.iter().map(|answer| &answer.outcome).collect();
+        if let Some(error) = conflict(&events, &outcomes) {
+            return Err(error);
+        }
+        let pairs = events.iter().zip(outcomes);
+        Ok(pairs.map(|(event, outcome)| published(event, outcome)).collect())
+    }
+
+    /// Hands in calls, each of which takes effect or is refused. `together`: all of them, or none.
+    pub(crate) async fn call(&self, events: Vec<Event>, fresh: bool, together: bool) -> Result<Vec<Answer>, Error> {
+        let events = events.into_iter().map(Arc::new).collect();
+        self.send(events, Terms::Require, fresh, together).await
+    }
+
+    async fn send(
+        &self,
+        events: Vec<Arc<Event>>,
+        terms: Terms,
+        fresh: bool,
+        together: bool,
+    ) -> Result<Vec<Answer>, Error> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let (answer, answered) = oneshot::channel();
+        let call = EventCall {
+            events,
+            terms,
+            fresh,
+            together,
+            answer,
+        };
+        self.enqueue(Call::Events(call), answered).await
+    }
+
+    /// Claims tasks; waits for them until `wait_until` when there are none.
+    pub(crate) async fn claim(
+        &self,
+        swarm: (TenantId, SwarmId),
+        claim: Claim,
+        wait_until: Instant,
+    ) -> Result<ClaimOutcome, Error> {
+        let (answer, answered) = oneshot::channel();
+        let call = ClaimCall {
+            input: ClaimInput { swarm, claim },
+            wait_until,
+            answer,
+        };
+        self.enqueue(Call::Claim(call), answered).await
+    }
+
+    /// Settles what no event brings about in a swarm. Returns how many tasks were looked at: none when nothing is left.
+    pub(crate) async fn settle(&self, tenant: TenantId, swarm: SwarmId) -> Result<usize, Error> {
+        let (answer, answered) = oneshot::channel();
+        let call = Call::Settle {
+            swarm: (tenant, swarm),
+            answer,
+        };
+        self.enqueue(call, answered).await
+    }
+
+    async fn enqueue<T>(&self, call: Call, answered: oneshot::Receiver<Result<T, Error>>) -> Result<T, Error> {
         if self.closing.is_cancelled() {
             return Err(Error::Closed);
         }
-        let (answer, answered) = oneshot::channel();
-        let call = Call {
-            events: events.into_iter().map(Arc::new).collect(),
-            answer,
-        };
         self.calls.try_send(call).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Error::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Error::Closed,
@@ -116,158 +186,23 @@ impl Publisher {
     }
 }
 
-/// Commits what publishers hand over.
-pub struct Service {
-    postgres: Postgres,
-    streams: StreamNames,
-    batch_size: usize,
-    calls: mpsc::Receiver<Call>,
-    closing: CancellationToken,
-    relay: RelayQueue,
-}
-
-impl Service {
-    /// The service and the handle to it. `batch_size`: how many events one transaction takes, at most.
-    #[must_use]
-    pub fn new(postgres: Postgres, streams: StreamNames, batch_size: usize, relay: RelayQueue) -> (Self, Publisher) {
-        let (sender, calls) = mpsc::channel(QUEUE);
-        let closing = CancellationToken::new();
-        let publisher = Publisher {
-            calls: sender,
-            closing: closing.clone(),
-        };
-        (
-            Self {
-                postgres,
-                streams,
-                batch_size: batch_size.max(1),
-                calls,
-                closing,
-                relay,
-            },
-            publisher,
-        )
-    }
-
-    /// Runs until `shutdown`; then refuses new calls, commits those accepted, and returns.
-    pub async fn run(mut self, shutdown: CancellationToken) {
-        let closing = self.closing.clone();
-        let mut waiting = Vec::new();
-        loop {
-            tokio::select! {
-                biased;
-                call = self.calls.recv() => match call {
-                    Some(call) => waiting.push(call),
-                    None => break,
-                },
-                () = shutdown.cancelled(), if !closing.is_cancelled() => {
-                    closing.cancel();
-                    self.calls.close();
-                    continue;
-                }
-            }
-            let mut events = waiting.iter().map(|call| call.events.len()).sum::<usize>();
-            while events < self.batch_size {
-                let Ok(call) = self.calls.try_recv() else { break };
-                events += call.events.len();
-                waiting.push(call);
-            }
-            self.commit(std::mem::take(&mut waiting)).await;
-        }
-        closing.cancel();
-    }
-
-    async fn commit(&self, calls: Vec<Call>) {
-        match self.try_commit(&calls).await {
-            Ok(committed) => {
-                self.answer(calls, &committed.outcomes);
-                self.relay.add(committed.relay);
-            }
-            // One call holds data that the database refuses: find it, so that the others are not refused with it.
-            Err(error) if error.kind() == Kind::InvalidData && calls.len() > 1 => {
-                for call in calls {
-                    Box::pin(self.commit(vec![call])).await;
-                }
-            }
-            Err(error) => {
-                let error = refusal(error);
-                for call in calls {
-                    let _ = call.answer.send(Err(error.clone()));
-                }
-            }
-        }
-    }
-
-    async fn try_commit(&self, calls: &[Call]) -> Result<Committed, postgres::Error> {
-        let grouped = calls
-            .iter()
-            .enumerate()
-            .flat_map(|(group, call)| call.events.iter().map(move |event| (group, event)));
-        let inputs = grouped
-            .map(|(group, event)| Input {
-                event: Arc::clone(event),
-                group,
-                entry: None,
-            })
-            .collect();
-        let batch = Batch {
-            inputs,
-            ..Batch::default()
-        };
-        let mut attempt = 1;
-        loop {
-            let started = std::time::Instant::now();
-            let error = match ingest::commit(&self.postgres, &self.streams, &batch).await {
-                Ok(committed) => {
-                    crate::metric_names::batch_committed("api", batch.inputs.len(), started.elapsed());
-                    return Ok(committed);
-                }
-                Err(ingest::Error::Database(error)) => error,
-                // Publishing holds no lease that could be lost.
-                Err(ingest::Error::LeaseLost(stream)) => {
-                    return Err(postgres::Error::Unexpected {
-                        reason: format!("a lease on {stream} was asked for"),
-                    });
-                }
-            };
-            if !error.retryable() || attempt >= ATTEMPTS {
-                return Err(error);
-            }
-            tracing::warn!(attempt, error = %error, "publishing is tried again");
-            tokio::time::sleep(Duration::from_millis(20 * u64::from(attempt))).await;
-            attempt += 1;
-        }
-    }
-
-    fn answer(&self, calls: Vec<Call>, outcomes: &[Outcome]) {
-        let mut outcomes = outcomes.iter();
-        for call in calls {
-            let own: Vec<&Outcome> = outcomes.by_ref().take(call.events.len()).collect();
-            let result = call
-                .events
-                .iter()
-                .zip(&own)
-                .map(|(event, outcome)| published(event, outcome))
-                .collect();
-            let conflict = call.events.iter().zip(&own).find_map(|(event, outcome)| match outcome {
-                Outcome::Conflict { seq } => Some(Error::Conflict {
-                    id: event.id.clone(),
-                    swarm_id: event.swarm_id.clone(),
-                    seq: *seq,
-                }),
-                _ => None,
-            });
-            // A caller that went away does not change what is stored.
-            let _ = call.answer.send(conflict.map_or(Ok(result), Err));
-        }
-    }
+/// The conflict of a call that is stored together, if there is one.
+fn conflict(events: &[Arc<Event>], outcomes: &[&Outcome]) -> Option<Error> {
+    events.iter().zip(outcomes).find_map(|(event, outcome)| match outcome {
+        Outcome::Conflict { seq } => Some(Error::Conflict {
+            id: event.id.clone(),
+            swarm_id: event.swarm_id.clone(),
+            seq: *seq,
+        }),
+        _ => None,
+    })
 }
 
 fn published(event: &Event, outcome: &Outcome) -> Published {
     let (seq, duplicate, note) = match outcome {
         Outcome::Stored { seq, note } => (*seq, false, *note),
         Outcome::Duplicate { seq } => (*seq, true, None),
-        Outcome::Conflict { .. } | Outcome::Skipped => (0, false, None),
+        Outcome::Conflict { .. } | Outcome::Skipped | Outcome::Refused(_) | Outcome::Repeated => (0, false, None),
     };
     Published {
         id: event.id.clone(),

@@ -13,15 +13,56 @@ use crate::{
 };
 
 /// The catalogue: type, version, schema text.
-const SCHEMAS: [(&str, i16, &str); 8] = [
+const SCHEMAS: [(&str, i16, &str); 23] = [
     ("task.created", 1, include_str!("../schemas/task.created.v1.json")),
     ("task.assigned", 1, include_str!("../schemas/task.assigned.v1.json")),
+    ("task.started", 1, include_str!("../schemas/task.started.v1.json")),
+    ("task.progress", 1, include_str!("../schemas/task.progress.v1.json")),
+    ("task.retrying", 1, include_str!("../schemas/task.retrying.v1.json")),
     ("task.completed", 1, include_str!("../schemas/task.completed.v1.json")),
     ("task.failed", 1, include_str!("../schemas/task.failed.v1.json")),
+    ("task.cancelled", 1, include_str!("../schemas/task.cancelled.v1.json")),
     ("agent.message", 1, include_str!("../schemas/agent.message.v1.json")),
+    (
+        "agent.registered",
+        1,
+        include_str!("../schemas/agent.registered.v1.json"),
+    ),
+    ("agent.draining", 1, include_str!("../schemas/agent.draining.v1.json")),
+    ("agent.resumed", 1, include_str!("../schemas/agent.resumed.v1.json")),
     ("agent.lost", 1, include_str!("../schemas/agent.lost.v1.json")),
     ("run.started", 1, include_str!("../schemas/run.started.v1.json")),
     ("run.finished", 1, include_str!("../schemas/run.finished.v1.json")),
+    ("run.summarised", 1, include_str!("../schemas/run.summarised.v1.json")),
+    ("run.cancelled", 1, include_str!("../schemas/run.cancelled.v1.json")),
+    ("budget.created", 1, include_str!("../schemas/budget.created.v1.json")),
+    ("budget.reserved", 1, include_str!("../schemas/budget.reserved.v1.json")),
+    ("budget.settled", 1, include_str!("../schemas/budget.settled.v1.json")),
+    (
+        "budget.exhausted",
+        1,
+        include_str!("../schemas/budget.exhausted.v1.json"),
+    ),
+    ("budget.raised", 1, include_str!("../schemas/budget.raised.v1.json")),
+    ("budget.stopped", 1, include_str!("../schemas/budget.stopped.v1.json")),
+];
+
+/// The fields of payloads that hold an identifier.
+const IDS: [&str; 14] = [
+    "taskId",
+    "agentId",
+    "assignedAgentId",
+    "role",
+    "capability",
+    "concurrencyKey",
+    "parentTaskId",
+    "budgetId",
+    "reservationId",
+    "idempotencyKey",
+    "toAgentId",
+    "toRunId",
+    "runId",
+    "unit",
 ];
 
 /// How many problems of one payload are named; the rest is counted.
@@ -70,6 +111,13 @@ pub(crate) fn check(kind: &EventType, version: i16, payload: &Value) -> Result<(
         return schema_problem(format!("no such schema version; known: {}", known.join(", ")));
     };
     if validator.is_valid(payload) {
+        if let Some(at) = payload.get("runAt").and_then(Value::as_str)
+            && let Err(error) = at.parse::<jiff::Timestamp>()
+        {
+            return schema_problem(format!(
+                "/runAt: {at:?} is not a time such as 2026-01-02T03:04:05Z: {error}"
+            ));
+        }
         return ids_in(payload).or_else(|error| schema_problem(error.to_string()));
     }
     let problems: Vec<String> = validator
@@ -98,19 +146,16 @@ pub(crate) fn check(kind: &EventType, version: i16, payload: &Value) -> Result<(
 
 /// JSON Schema counts characters; identifiers are bounded in bytes and hold no control characters.
 fn ids_in(payload: &Value) -> Result<(), InvalidId> {
-    for field in ["taskId", "agentId", "assignedAgentId", "role", "capability"] {
+    for field in IDS {
         if let Some(Value::String(id)) = payload.get(field) {
             ids::check(field, id, MAX_ID_BYTES)?;
         }
     }
-    for id in payload
-        .get("capabilities")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
-        ids::check("capabilities", id, MAX_ID_BYTES)?;
+    for field in ["capabilities", "dependsOn"] {
+        let items = payload.get(field).and_then(Value::as_array);
+        for id in items.into_iter().flatten().filter_map(Value::as_str) {
+            ids::check(field, id, MAX_ID_BYTES)?;
+        }
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
 
-pub use crate::decide::TaskStatus;
-use crate::ids::{ActorId, EventId, RunId, SwarmId, TaskId, TenantId};
+pub use crate::decide::{DependencyPolicy, TaskStatus, Wait};
+use crate::ids::{ActorId, BudgetId, EventId, RunId, SwarmId, TaskId, TenantId};
 
 /// Which tasks to read.
 #[derive(Debug, Clone)]
@@ -68,6 +68,45 @@ pub struct StoredTask {
     /// The event that ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terminal_event_id: Option<EventId>,
+    /// Whom its creator named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted_agent_id: Option<ActorId>,
+    /// What it waits for besides an agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<Wait>,
+    /// Not before this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_at: Option<Timestamp>,
+    /// When its current attempt began, or its last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When the lease of its claim runs out, by the clock of the database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_expires_at: Option<Timestamp>,
+    /// Tasks of one key share a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency_key: Option<String>,
+    /// The task whose tree it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_task_id: Option<TaskId>,
+    /// What it may spend from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_id: Option<BudgetId>,
+    /// How many dependencies are not done.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unmet_dependencies: i32,
+    /// What the failure of a dependency does to it, where that is not `cancel`.
+    #[serde(skip_serializing_if = "is_cancel")]
+    pub on_dependency_failure: DependencyPolicy,
+    /// What its worker last said of its progress.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Value>,
+    /// The tasks it depends on; only when one task is read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<TaskId>,
+    /// The attempts that ended without success, oldest first; only when one task is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<Value>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -122,7 +161,21 @@ pub async fn get(
     let row = client
         .query_opt(&statement, &[&tenant.as_str(), &swarm.as_str(), &task.as_str()])
         .await?;
-    Ok(row.as_ref().map(stored_task))
+    Ok(row.as_ref().map(|row| StoredTask {
+        history: row.get(28),
+        depends_on: row.get::<_, Vec<&str>>(29).into_iter().map(TaskId::trusted).collect(),
+        ..stored_task(row)
+    }))
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_cancel(policy: &DependencyPolicy) -> bool {
+    *policy == DependencyPolicy::Cancel
 }
 
 fn stored_task(row: &Row) -> StoredTask {
@@ -144,5 +197,18 @@ fn stored_task(row: &Row) -> StoredTask {
         terminal_event_id: row.get::<_, Option<&str>>(14).map(EventId::trusted),
         created_at: row.get(15),
         updated_at: row.get(16),
+        waiting_for: row.get::<_, Option<&str>>(17).and_then(|word| word.parse().ok()),
+        run_at: row.get(18),
+        lease_expires_at: row.get(19),
+        concurrency_key: row.get(20),
+        parent_task_id: row.get::<_, Option<&str>>(21).map(TaskId::trusted),
+        budget_id: row.get::<_, Option<&str>>(22).map(BudgetId::trusted),
+        unmet_dependencies: row.get(23),
+        on_dependency_failure: row.get::<_, &str>(24).parse().unwrap_or(DependencyPolicy::Cancel),
+        progress: row.get(25),
+        started_at: row.get(26),
+        wanted_agent_id: row.get::<_, Option<&str>>(27).map(ActorId::trusted),
+        history: None,
+        depends_on: Vec::new(),
     }
 }

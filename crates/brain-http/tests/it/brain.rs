@@ -15,6 +15,7 @@ use brain_connectivity::{
 use brain_http::{Server, Services};
 use brain_swarm::{
     bus::StreamNames,
+    calls::Calls,
     event::Defaults,
     ids::{RunId, SwarmId},
     publish,
@@ -59,9 +60,16 @@ impl Setup {
         tokio::spawn(service.run(CancellationToken::new()));
         let recorder = LazyLock::force(&RECORDER).clone();
         let probes = Health::new(Duration::from_secs(5)).with(PostgresProbe::new(postgres.clone()));
+        let calls = Calls::new(
+            postgres.clone(),
+            publisher.clone(),
+            config.swarm.task_lease,
+            config.bus.max_event_bytes,
+        );
         let services = Services {
             postgres,
             publisher,
+            calls,
             health: Arc::new(probes.clone()),
             readiness: Arc::new(probes),
             orchestrator: None,

@@ -1,205 +1,200 @@
-//! The state of one swarm, as far as a batch needs it, and what an effect does to it.
+//! The state of one swarm, as far as a batch needs it.
 //!
-//! Invariant: `by_load` holds exactly the live agents that may be given tasks, each under its current load.
+//! Invariants, kept by [`State::update`], through which every change of a task goes: the load of an agent is the number of
+//! tasks it holds; a concurrency key counts the tasks that are held and ready; a run counts its tasks by how they ended;
+//! `by_load` holds exactly the agents that may be given tasks; `queue` holds exactly the ready tasks.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-
-use serde_json::Value;
-
-use super::{Effect, ORCHESTRATOR_ROLE};
-use crate::{
-    event::{Context, Event},
-    ids::{ActorId, EventId, RunId, TaskId},
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap, HashSet},
 };
 
-/// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TaskStatus {
-    /// It waits for an agent.
-    Created,
-    /// An agent has it, but has not begun.
-    Assigned,
-    /// Its agent works on it.
-    Running,
-    /// It ended well.
-    Completed,
-    /// It ended badly.
-    Failed,
-    /// It was called off.
-    Cancelled,
+use jiff::Timestamp;
+
+use super::{Agent, Budget, Reservation, Run, Task, TaskStatus};
+use crate::ids::{ActorId, BudgetId, EventId, RunId, TaskId};
+
+/// How many tasks of a key agents hold, and how many are ready for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// How many may be held at once.
+    pub limit: i32,
+    /// How many are.
+    pub held: i32,
+    /// How many wait for nothing but an agent.
+    pub ready: i32,
 }
 
-impl TaskStatus {
-    /// All of them, in the order of a task's life.
-    pub const ALL: [Self; 6] = [
-        Self::Created,
-        Self::Assigned,
-        Self::Running,
-        Self::Completed,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    /// The word in the database and on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Assigned => "assigned",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Whether nothing can follow.
-    #[must_use]
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
-    }
-
-    fn is_held(self) -> bool {
-        matches!(self, Self::Assigned | Self::Running)
-    }
+/// A task that waits for another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependent {
+    /// The task that waits.
+    pub task: TaskId,
+    /// Whether it has stopped waiting for that one.
+    pub satisfied: bool,
 }
 
-impl std::str::FromStr for TaskStatus {
-    type Err = String;
-    fn from_str(word: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == word)
-            .ok_or_else(|| {
-                format!(
-                    "{word:?} is not a task status; valid: {}",
-                    Self::ALL.map(Self::as_str).join(", ")
-                )
-            })
-    }
-}
-
-/// The event that created a task: the cause of what later happens to it without another event.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Origin {
-    /// Its id.
-    pub event_id: EventId,
-    /// Its context.
-    pub context: Context,
-}
-
-impl Origin {
-    pub(super) fn of(event: &Event) -> Self {
-        Self {
-            event_id: event.id.clone(),
-            context: event.context.clone(),
-        }
-    }
-}
-
-/// A task, as far as decisions need it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Task {
-    /// Its id.
-    pub id: TaskId,
-    /// The run it belongs to.
-    pub run_id: RunId,
-    /// Where it stands.
-    pub status: TaskStatus,
-    /// Who holds it, or held it last.
-    pub assignee: Option<ActorId>,
-    /// The only role that fits.
-    pub role: Option<String>,
-    /// The capability an agent must have.
-    pub capability: Option<String>,
-    /// Higher goes first.
-    pub priority: i16,
-    /// How often it has been started.
-    pub attempt: i32,
-    /// How often it may be started.
-    pub max_attempts: i32,
-    /// What its worker needs to know; `None` when not loaded or not given.
-    pub inputs: Option<Value>,
-    /// What came out of it.
-    pub outputs: Option<Value>,
-    /// Why it failed.
-    pub error: Option<String>,
-    /// What created it.
-    pub origin: Origin,
-}
-
-/// An agent, as far as decisions need it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Agent {
-    /// Its id.
-    pub id: ActorId,
-    /// The run it joined with.
-    pub run_id: RunId,
-    /// What it is.
-    pub role: String,
-    /// What it can do.
-    pub capabilities: Vec<String>,
-    /// How many tasks it may hold; `None`: any number.
-    pub capacity: Option<i32>,
-    /// Whether it sends heartbeats.
-    pub live: bool,
-    /// How many tasks it holds.
-    pub load: i32,
-    /// When it was last heard, by the clock of the database.
-    pub last_seen_at: jiff::Timestamp,
-}
-
-impl Agent {
-    fn may_take_tasks(&self) -> bool {
-        self.live && self.role != ORCHESTRATOR_ROLE
-    }
-
-    fn fits(&self, task: &Task) -> bool {
-        self.may_take_tasks()
-            && self.capacity.is_none_or(|capacity| self.load < capacity)
-            && task.role.as_ref().is_none_or(|role| *role == self.role)
-            && task
-                .capability
-                .as_ref()
-                .is_none_or(|wanted| self.capabilities.contains(wanted))
-    }
-}
-
-/// One swarm. Rows that effects touched are marked, so that only those are written back.
+/// Which rows a batch has touched, so that only those are written back.
 #[derive(Debug, Default)]
+pub(crate) struct Touched {
+    pub(crate) new_tasks: Vec<TaskId>,
+    is_new: HashSet<TaskId>,
+    pub(crate) tasks: BTreeSet<TaskId>,
+    pub(crate) agents: BTreeSet<ActorId>,
+    /// Agents that acted in this batch.
+    pub(crate) seen: BTreeSet<ActorId>,
+    pub(crate) keys: BTreeSet<String>,
+    /// Keys of which a task was started.
+    pub(crate) served: HashSet<String>,
+    pub(crate) runs: BTreeSet<RunId>,
+    pub(crate) budgets: BTreeSet<BudgetId>,
+    pub(crate) reservations: BTreeSet<String>,
+    /// Tasks whose open reservations end with them; `true`: what they reserved is spent.
+    pub(crate) closed_reservations: Vec<(TaskId, bool)>,
+    /// New edges: task, dependency, whether it is done already.
+    pub(crate) edges: Vec<(TaskId, TaskId, bool)>,
+    /// Edges that are done now: task, dependency.
+    pub(crate) satisfied: Vec<(TaskId, TaskId)>,
+}
+
+/// One swarm, as far as a batch needs it.
+#[derive(Debug)]
 pub struct State {
+    /// The time of the batch, by the clock of the database.
+    pub now: Timestamp,
+    /// The seq of the event that is being decided.
+    pub seq: i64,
     tasks: HashMap<TaskId, Task>,
     agents: HashMap<ActorId, Agent>,
     by_load: BTreeSet<(i32, ActorId)>,
-    /// Waiting tasks in the order in which they are handed out.
-    queue: Vec<TaskId>,
-    is_new: HashSet<TaskId>,
-    pub(crate) new_tasks: Vec<TaskId>,
-    pub(crate) changed_tasks: BTreeSet<TaskId>,
-    pub(crate) changed_agents: BTreeSet<ActorId>,
-    /// Agents that acted in this batch.
-    pub(crate) seen_agents: BTreeSet<ActorId>,
+    queue: BTreeSet<(Reverse<i16>, i64, TaskId)>,
+    /// What was loaded to be settled, in order.
+    idle: Vec<TaskId>,
+    keys: HashMap<String, Key>,
+    dependents: HashMap<TaskId, Vec<Dependent>>,
+    runs: HashMap<RunId, Run>,
+    budgets: HashMap<BudgetId, Budget>,
+    reservations: HashMap<String, Reservation>,
+    pub(crate) touched: Touched,
     /// The event that ended a task in this batch.
     pub(crate) terminal_events: HashMap<TaskId, EventId>,
 }
 
-impl State {
-    /// Puts in a task that was read from the database. Waiting ones are handed out in the order they are put in.
-    pub fn load_task(&mut self, task: Task) {
-        if task.status == TaskStatus::Created && !self.tasks.contains_key(&task.id) {
-            self.queue.push(task.id.clone());
+impl Default for State {
+    fn default() -> Self {
+        Self::at(Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// What a task counts for.
+struct Count {
+    queued: Option<(Reverse<i16>, i64)>,
+    key: Option<(String, bool, bool)>,
+    holder: Option<ActorId>,
+    run: RunId,
+    end: Option<TaskStatus>,
+}
+
+impl Count {
+    fn of(task: &Task) -> Self {
+        let (held, ready) = (task.status.is_held(), task.is_ready());
+        Self {
+            queued: ready.then_some((Reverse(task.priority), task.position)),
+            key: task.concurrency_key.clone().map(|key| (key, held, ready)),
+            holder: task.assignee.clone().filter(|_| held),
+            run: task.run_id.clone(),
+            end: task.status.is_terminal().then_some(task.status),
         }
-        self.tasks.entry(task.id.clone()).or_insert(task);
+    }
+}
+
+impl State {
+    /// An empty swarm at this time.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self {
+            now,
+            seq: 0,
+            tasks: HashMap::new(),
+            agents: HashMap::new(),
+            by_load: BTreeSet::new(),
+            queue: BTreeSet::new(),
+            idle: Vec::new(),
+            keys: HashMap::new(),
+            dependents: HashMap::new(),
+            runs: HashMap::new(),
+            budgets: HashMap::new(),
+            reservations: HashMap::new(),
+            touched: Touched::default(),
+            terminal_events: HashMap::new(),
+        }
+    }
+
+    /// Forgets which rows were touched, as after they were written.
+    pub fn written(&mut self) {
+        self.touched = Touched::default();
+        self.terminal_events.clear();
+        self.idle.clear();
+    }
+
+    // What is read from the database.
+
+    /// Puts in a task that was read from the database, once.
+    pub fn load_task(&mut self, task: Task) {
+        if self.tasks.contains_key(&task.id) {
+            return;
+        }
+        if task.is_ready() {
+            self.queue
+                .insert((Reverse(task.priority), task.position, task.id.clone()));
+        }
+        self.tasks.insert(task.id.clone(), task);
+    }
+
+    /// Marks a task as one that [`super::settle`] is to look at.
+    pub fn load_idle(&mut self, id: TaskId) {
+        self.idle.push(id);
     }
 
     /// Puts in an agent that was read from the database.
     pub fn load_agent(&mut self, agent: Agent) {
-        if agent.may_take_tasks() {
+        if agent.is_pushed() {
             self.by_load.insert((agent.load, agent.id.clone()));
         }
-        self.agents.insert(agent.id.clone(), agent);
+        self.agents.entry(agent.id.clone()).or_insert(agent);
     }
+
+    /// Puts in a concurrency key that was read from the database.
+    pub fn load_key(&mut self, name: &str, key: Key) {
+        if !self.keys.contains_key(name) {
+            self.keys.insert(name.to_owned(), key);
+        }
+    }
+
+    /// Puts in a run that was read from the database.
+    pub fn load_run(&mut self, run: Run) {
+        self.runs.entry(run.id.clone()).or_insert(run);
+    }
+
+    /// Puts in a budget that was read from the database.
+    pub fn load_budget(&mut self, budget: Budget) {
+        self.budgets.entry(budget.id.clone()).or_insert(budget);
+    }
+
+    /// Puts in a reservation that was read from the database.
+    pub fn load_reservation(&mut self, reservation: Reservation) {
+        self.reservations.insert(reservation.id.clone(), reservation);
+    }
+
+    /// Puts in an edge that was read from the database.
+    pub fn load_dependent(&mut self, on: TaskId, dependent: Dependent) {
+        let dependents = self.dependents.entry(on).or_default();
+        if !dependents.iter().any(|known| known.task == dependent.task) {
+            dependents.push(dependent);
+        }
+    }
+
+    // Questions.
 
     /// A task by id.
     #[must_use]
@@ -207,9 +202,14 @@ impl State {
         self.tasks.get(id)
     }
 
+    /// All tasks that are known, in no order.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.values()
+    }
+
     /// Whether a task was created by this batch.
     pub(crate) fn is_new(&self, id: &TaskId) -> bool {
-        self.is_new.contains(id)
+        self.touched.is_new.contains(id)
     }
 
     /// An agent by id.
@@ -224,149 +224,274 @@ impl State {
         self.agent(id).is_some_and(|agent| agent.live)
     }
 
-    /// The live agent that fits the task and holds the fewest; the smallest id among equals.
+    /// A run by id.
+    #[must_use]
+    pub fn run(&self, id: &RunId) -> Option<&Run> {
+        self.runs.get(id)
+    }
+
+    /// A budget by id.
+    #[must_use]
+    pub fn budget(&self, id: &BudgetId) -> Option<&Budget> {
+        self.budgets.get(id)
+    }
+
+    /// A concurrency key by name.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Option<&Key> {
+        self.keys.get(name)
+    }
+
+    pub(super) fn reservation(&self, id: &str) -> Option<&Reservation> {
+        self.reservations.get(id)
+    }
+
+    pub(super) fn dependents(&self, id: &TaskId) -> Vec<Dependent> {
+        self.dependents.get(id).cloned().unwrap_or_default()
+    }
+
+    /// Whether one more task of this task's key may be held.
+    #[must_use]
+    pub fn key_is_free(&self, task: &Task) -> bool {
+        let key = task.concurrency_key.as_ref().and_then(|name| self.keys.get(name));
+        key.is_none_or(|key| key.held < key.limit)
+    }
+
+    /// The agent that is to be given the task: among those that fit the one that holds the fewest, the smallest id among
+    /// equals. `None` while its concurrency key is in use.
     #[must_use]
     pub fn least_loaded(&self, task: &Task) -> Option<ActorId> {
-        self.by_load
-            .iter()
-            .find(|(_, id)| self.agents.get(id).is_some_and(|agent| agent.fits(task)))
-            .map(|(_, id)| id.clone())
-    }
-
-    /// Tasks that agents hold who are lost, in order of id.
-    #[must_use]
-    pub fn held_by_lost_agents(&self) -> Vec<TaskId> {
-        let lost = |task: &&Task| {
-            task.status.is_held()
-                && task
-                    .assignee
-                    .as_ref()
-                    .and_then(|id| self.agents.get(id))
-                    .is_none_or(|agent| !agent.live)
-        };
-        let mut ids: Vec<TaskId> = self.tasks.values().filter(lost).map(|task| task.id.clone()).collect();
-        ids.sort();
-        ids
-    }
-
-    /// Tasks that wait, in the order in which they are handed out.
-    #[must_use]
-    pub fn waiting(&self) -> Vec<TaskId> {
-        let waits = |id: &&TaskId| {
-            self.tasks
-                .get(*id)
-                .is_some_and(|task| task.status == TaskStatus::Created)
-        };
-        self.queue.iter().filter(waits).cloned().collect()
-    }
-
-    /// Applies one effect. Effects on what is not there do nothing: the decision that made them saw it.
-    pub fn apply(&mut self, effect: Effect) {
-        match effect {
-            Effect::CreateTask(task) => {
-                self.is_new.insert(task.id.clone());
-                self.new_tasks.push(task.id.clone());
-                self.queue.push(task.id.clone());
-                self.tasks.insert(task.id.clone(), *task);
-            }
-            Effect::Assign { task, agent } => {
-                self.let_go(&task);
-                self.add_load(&agent, 1);
-                self.change(&task, |task| {
-                    task.status = TaskStatus::Assigned;
-                    task.assignee = Some(agent);
-                });
-            }
-            Effect::Start(task) => self.change(&task, |task| {
-                task.status = TaskStatus::Running;
-                task.attempt += 1;
-            }),
-            Effect::Finish {
-                task,
-                status,
-                outputs,
-                error,
-            } => {
-                self.let_go(&task);
-                self.change(&task, |task| {
-                    task.status = status;
-                    task.outputs = outputs;
-                    task.error = error;
-                });
-            }
-            Effect::Release(id) => {
-                self.let_go(&id);
-                self.change(&id, |task| {
-                    task.status = TaskStatus::Created;
-                    task.assignee = None;
-                });
-                self.queue.push(id);
-            }
-            Effect::Join(agent) => {
-                self.seen_agents.insert(agent.id.clone());
-                self.join(*agent);
-            }
-            Effect::Seen(id) => {
-                self.seen_agents.insert(id.clone());
-                self.set_live(&id, true);
-            }
-            Effect::Lose(id) => self.set_live(&id, false),
+        if !self.key_is_free(task) {
+            return None;
         }
-    }
-
-    fn change(&mut self, id: &TaskId, edit: impl FnOnce(&mut Task)) {
-        if let Some(task) = self.tasks.get_mut(id) {
-            edit(task);
-            self.changed_tasks.insert(id.clone());
+        let named = task.wanted_agent.as_ref().and_then(|id| self.agents.get(id));
+        if let Some(agent) = named.filter(|agent| agent.live && !agent.draining) {
+            return Some(agent.id.clone());
         }
+        let fits = |id: &ActorId| {
+            let agent = self.agents.get(id);
+            agent.is_some_and(|agent| agent.room() > 0 && agent.fits(task))
+        };
+        self.by_load.iter().find(|(_, id)| fits(id)).map(|(_, id)| id.clone())
     }
 
-    /// Takes the task off its holder's load.
-    fn let_go(&mut self, id: &TaskId) {
-        let holder = self
-            .tasks
-            .get(id)
-            .filter(|task| task.status.is_held())
-            .and_then(|task| task.assignee.clone());
-        if let Some(holder) = holder {
-            self.add_load(&holder, -1);
+    /// Whether agents that are given tasks are here at all.
+    pub(super) fn has_pushed_agents(&self) -> bool {
+        !self.by_load.is_empty()
+    }
+
+    /// Ready tasks in the order in which they are handed out.
+    pub(super) fn queue(&self) -> Vec<TaskId> {
+        self.queue.iter().map(|(_, _, id)| id.clone()).collect()
+    }
+
+    /// Whether anything is ready and would be found by a claim.
+    pub(crate) fn has_ready(&self) -> bool {
+        self.queue.iter().any(|(_, _, id)| {
+            self.touched.tasks.contains(id) && self.tasks.get(id).is_some_and(|task| self.key_is_free(task))
+        })
+    }
+
+    /// The agents that held tasks name and that are not known here. Ready tasks count only by whom their creators named.
+    pub(crate) fn unknown_agents(&self) -> impl Iterator<Item = &ActorId> {
+        let named = self.tasks.values().flat_map(|task| {
+            let holder = task.assignee.as_ref().filter(|_| task.status.is_held());
+            let wanted = task
+                .wanted_agent
+                .as_ref()
+                .filter(|_| task.status == TaskStatus::Created);
+            holder.into_iter().chain(wanted)
+        });
+        named.filter(|id| !self.agents.contains_key(*id))
+    }
+
+    /// The tasks that were loaded to be settled.
+    pub(crate) fn idle_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.idle.iter().filter_map(|id| self.tasks.get(id))
+    }
+
+    pub(super) fn idle(&self) -> Vec<TaskId> {
+        self.idle.clone()
+    }
+
+    // Changes.
+
+    /// Changes a task, and everything that is counted over tasks with it.
+    pub(super) fn update(&mut self, id: &TaskId, edit: impl FnOnce(&mut Task)) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let before = Count::of(task);
+        edit(task);
+        let after = Count::of(task);
+        self.touched.tasks.insert(id.clone());
+        self.recount(id, Some(before), &after);
+    }
+
+    /// Puts in a task that is new.
+    pub(super) fn create(&mut self, task: Task) {
+        let (id, count) = (task.id.clone(), Count::of(&task));
+        self.touched.is_new.insert(id.clone());
+        self.touched.new_tasks.push(id.clone());
+        self.touched.tasks.insert(id.clone());
+        self.edit_run(&task.run_id, |run| run.tasks.created += 1);
+        self.tasks.insert(id.clone(), task);
+        self.recount(&id, None, &count);
+    }
+
+    fn recount(&mut self, id: &TaskId, before: Option<Count>, after: &Count) {
+        let was = before.unwrap_or(Count {
+            queued: None,
+            key: None,
+            holder: None,
+            run: after.run.clone(),
+            end: None,
+        });
+        if was.queued != after.queued {
+            if let Some((priority, position)) = was.queued {
+                self.queue.remove(&(priority, position, id.clone()));
+            }
+            if let Some((priority, position)) = after.queued {
+                self.queue.insert((priority, position, id.clone()));
+            }
+        }
+        if was.holder != after.holder {
+            if let Some(agent) = &was.holder {
+                self.add_load(agent, -1);
+            }
+            if let Some(agent) = &after.holder {
+                self.add_load(agent, 1);
+            }
+        }
+        if was.key != after.key {
+            for (count, sign) in [(&was.key, -1), (&after.key, 1)] {
+                if let Some((name, held, ready)) = count {
+                    if let Some(key) = self.keys.get_mut(name) {
+                        key.held += sign * i32::from(*held);
+                        key.ready += sign * i32::from(*ready);
+                    }
+                    self.touched.keys.insert(name.clone());
+                    if sign > 0 && *held {
+                        self.touched.served.insert(name.clone());
+                    }
+                }
+            }
+        }
+        if was.end != after.end {
+            self.edit_run(&after.run, |run| {
+                run.tasks.count(was.end, -1);
+                run.tasks.count(after.end, 1);
+            });
         }
     }
 
     fn add_load(&mut self, id: &ActorId, change: i32) {
-        let Some(agent) = self.agents.get_mut(id) else { return };
-        let eligible = self.by_load.remove(&(agent.load, agent.id.clone()));
-        agent.load = (agent.load + change).max(0);
-        if eligible {
-            self.by_load.insert((agent.load, agent.id.clone()));
-        }
-        self.changed_agents.insert(id.clone());
+        self.edit_agent(id, |agent| agent.load = (agent.load + change).max(0));
     }
 
-    fn join(&mut self, mut agent: Agent) {
-        let id = agent.id.clone();
-        if let Some(known) = self.agents.get(&id) {
-            self.by_load.remove(&(known.load, id.clone()));
-            agent.load = known.load;
-            agent.last_seen_at = known.last_seen_at;
-        }
-        if agent.may_take_tasks() {
-            self.by_load.insert((agent.load, id.clone()));
-        }
-        self.agents.insert(id.clone(), agent);
-        self.changed_agents.insert(id);
-    }
-
-    fn set_live(&mut self, id: &ActorId, live: bool) {
+    /// Changes an agent that is known.
+    pub(super) fn edit_agent(&mut self, id: &ActorId, edit: impl FnOnce(&mut Agent)) {
         let Some(agent) = self.agents.get_mut(id) else { return };
-        self.changed_agents.insert(id.clone());
-        if agent.live == live {
-            return;
-        }
         self.by_load.remove(&(agent.load, agent.id.clone()));
-        agent.live = live;
-        if agent.may_take_tasks() {
+        edit(agent);
+        if agent.is_pushed() {
             self.by_load.insert((agent.load, agent.id.clone()));
         }
+        self.touched.agents.insert(id.clone());
+    }
+
+    /// An agent joins, or joins again with other properties: it keeps what it holds.
+    pub(super) fn join(&mut self, agent: Agent) {
+        let id = agent.id.clone();
+        if self.agents.contains_key(&id) {
+            self.edit_agent(&id, |known| {
+                *known = Agent {
+                    load: known.load,
+                    last_seen_at: known.last_seen_at,
+                    ..agent
+                };
+            });
+        } else {
+            self.load_agent(agent);
+            self.touched.agents.insert(id.clone());
+        }
+        self.touched.seen.insert(id);
+    }
+
+    /// An agent was heard.
+    pub(super) fn seen(&mut self, id: &ActorId) {
+        if self.agents.contains_key(id) {
+            self.edit_agent(id, |agent| agent.live = true);
+            self.touched.seen.insert(id.clone());
+        }
+    }
+
+    /// Changes a run, which appears when it is first spoken of.
+    pub(super) fn edit_run(&mut self, id: &RunId, edit: impl FnOnce(&mut Run)) {
+        let seq = self.seq;
+        let run = self.runs.entry(id.clone()).or_insert_with(|| Run::new(id.clone(), seq));
+        edit(run);
+        self.touched.runs.insert(id.clone());
+    }
+
+    /// Sets the limit of a key, which appears when it is first spoken of.
+    pub(super) fn limit_key(&mut self, name: &str, limit: i32) {
+        let key = self.keys.entry(name.to_owned()).or_insert(Key {
+            limit,
+            held: 0,
+            ready: 0,
+        });
+        key.limit = limit;
+        self.touched.keys.insert(name.to_owned());
+    }
+
+    pub(super) fn edit_budget(&mut self, id: &BudgetId, edit: impl FnOnce(&mut Budget)) {
+        if let Some(budget) = self.budgets.get_mut(id) {
+            edit(budget);
+            self.touched.budgets.insert(id.clone());
+        }
+    }
+
+    pub(super) fn create_budget(&mut self, budget: Budget) {
+        self.touched.budgets.insert(budget.id.clone());
+        self.budgets.insert(budget.id.clone(), budget);
+    }
+
+    pub(super) fn put_reservation(&mut self, reservation: Reservation) {
+        self.touched.reservations.insert(reservation.id.clone());
+        self.reservations.insert(reservation.id.clone(), reservation);
+    }
+
+    pub(crate) fn written_reservation(&self, id: &str) -> Option<&Reservation> {
+        self.reservations.get(id)
+    }
+
+    /// The open reservations of a task are over.
+    pub(super) fn close_reservations(&mut self, id: &TaskId, spent: bool) {
+        for reservation in self.reservations.values_mut() {
+            if reservation.task == *id && reservation.settled.is_none() {
+                reservation.settled = Some(if spent { reservation.units } else { 0 });
+            }
+        }
+        self.touched.closed_reservations.push((id.clone(), spent));
+    }
+
+    /// A new edge.
+    pub(super) fn add_edge(&mut self, task: &TaskId, on: &TaskId, satisfied: bool) {
+        self.touched.edges.push((task.clone(), on.clone(), satisfied));
+        self.load_dependent(
+            on.clone(),
+            Dependent {
+                task: task.clone(),
+                satisfied,
+            },
+        );
+    }
+
+    /// The task need not wait for that one any longer.
+    pub(super) fn satisfy(&mut self, task: &TaskId, on: &TaskId) {
+        let dependents = self.dependents.get_mut(on);
+        if let Some(dependent) = dependents.and_then(|all| all.iter_mut().find(|dependent| dependent.task == *task)) {
+            dependent.satisfied = true;
+        }
+        self.touched.satisfied.push((task.clone(), on.clone()));
     }
 }

@@ -1,21 +1,21 @@
 //! Folds the events of a batch over the state of their swarms: what is new, what follows, what changes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 use jiff::Timestamp;
 
 use super::{
-    Batch, Input, OutboxRange, Outcome, StoredEvent, duplicate_letter, key_of,
+    Batch, ClaimInput, ClaimOutcome, Input, OutboxRange, Outcome, StoredEvent, Terms, View, duplicate_letter, key_of,
     load::{Loaded, SwarmKey},
 };
 use crate::{
     bus::StreamNames,
     dead_letters::NewDeadLetter,
     decide::{self, FollowUp, Origin, State},
-    event::{Context, Event},
+    event::{Context, Event, EventType},
     ids::{ActorId, EventId},
 };
 
@@ -26,6 +26,11 @@ pub(crate) const BRAIN_ACTOR: &str = "studio-brain";
 #[derive(Debug)]
 pub(super) struct Changes {
     pub(super) outcomes: Vec<Outcome>,
+    pub(super) views: Vec<Option<Box<View>>>,
+    pub(super) claims: Vec<ClaimOutcome>,
+    pub(super) settled: usize,
+    /// Swarms of which tasks are ready that were not before.
+    pub(super) ready: Vec<SwarmKey>,
     pub(super) events: Vec<StoredEvent>,
     pub(super) swarms: BTreeMap<SwarmKey, (i64, State)>,
     pub(super) outbox: Vec<OutboxRange>,
@@ -72,6 +77,7 @@ impl<'a> Fold<'a> {
 
     pub(super) fn run(mut self, streams: &StreamNames) -> Changes {
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(self.batch.inputs.len());
+        let mut views: Vec<Option<Box<View>>> = Vec::with_capacity(self.batch.inputs.len());
         let mut duplicates = Vec::new();
         // Where this batch itself stored an id: index into `events`.
         let mut accepted: HashMap<super::EventKey, usize> = HashMap::new();
@@ -86,6 +92,11 @@ impl<'a> Fold<'a> {
             let conflict = verdicts
                 .iter()
                 .any(|verdict| matches!(verdict, Some(Outcome::Conflict { .. })));
+            let refused = if conflict {
+                None
+            } else {
+                self.refused_together(start, &verdicts)
+            };
             for (index, verdict) in (start..end).zip(verdicts) {
                 let input = &inputs[index];
                 let outcome = match verdict {
@@ -94,6 +105,10 @@ impl<'a> Fold<'a> {
                         found
                     }
                     None if conflict => Outcome::Skipped,
+                    None if refused.is_some() => match refused {
+                        Some((place, refusal)) if place == index => Outcome::Refused(refusal),
+                        _ => Outcome::Skipped,
+                    },
                     None => {
                         // The same id twice in one group: the second finds the first here.
                         match accepted.get(&key_of(&input.event)) {
@@ -107,16 +122,25 @@ impl<'a> Fold<'a> {
                         }
                     }
                 };
+                views.push((input.terms == Terms::Require).then(|| self.view(input)));
                 outcomes.push(outcome);
             }
             start = end;
         }
+        let mut settled = 0;
         for key in std::mem::take(&mut self.loaded.settle) {
-            self.settle(&key);
+            settled += self.settle(&key);
         }
+        let claims = self.batch.claims.iter().map(|input| self.claim(input)).collect();
+        let ready = self.loaded.swarms.iter().filter(|(_, (_, state))| state.has_ready());
+        let ready = ready.map(|(key, _)| key.clone()).collect();
         let outbox = outbox_ranges(&self.events, streams);
         Changes {
             outcomes,
+            views,
+            claims,
+            settled,
+            ready,
             events: self.events,
             swarms: self.loaded.swarms,
             outbox,
@@ -171,36 +195,64 @@ impl<'a> Fold<'a> {
         }
     }
 
+    /// Tasks that are created together are created all or not at all: the first that cannot be, with the reason.
+    fn refused_together(&self, start: usize, verdicts: &[Option<Outcome>]) -> Option<(usize, decide::Refusal)> {
+        if verdicts.len() < 2 {
+            return None;
+        }
+        let mut earlier = HashSet::new();
+        for (index, verdict) in (start..).zip(verdicts) {
+            let input = &self.batch.inputs[index];
+            let creates = input.terms == Terms::Require && input.event.kind == EventType::TaskCreated;
+            if verdict.is_none() && creates {
+                let key = (input.event.tenant_id.clone(), input.event.swarm_id.clone());
+                if let Some((_, state)) = self.loaded.swarms.get(&key)
+                    && let Err(refusal) = decide::may_create(state, &input.event, &earlier)
+                {
+                    return Some((index, refusal));
+                }
+            }
+            earlier.extend(decide::task_id(&input.event));
+        }
+        None
+    }
+
     /// Stores one event with all that follows.
     fn take(&mut self, input: &Input) -> Outcome {
-        let event = &input.event;
+        let mut event = Arc::clone(&input.event);
         let key = (event.tenant_id.clone(), event.swarm_id.clone());
         let (last_seq, state) = self.loaded.swarms.entry(key).or_default();
-        let decision = decide::decide(state, event);
-        *last_seq += 1;
-        let outcome = Outcome::Stored {
-            seq: *last_seq,
-            note: decision.note,
-        };
-        if let Some(task) = decision.ends {
-            state.terminal_events.insert(task, event.id.clone());
+        state.seq = *last_seq + 1;
+        if input.terms == Terms::Require {
+            event = joined(event, state);
         }
-        for effect in decision.effects {
-            state.apply(effect);
-        }
-        self.events.push(StoredEvent {
-            seq: *last_seq,
-            event: Arc::clone(event),
-            entry: input.entry.as_ref().map(|entry| entry.id),
-            note: decision.note,
-        });
-        let cause = Origin {
-            event_id: event.id.clone(),
-            context: event.context.clone(),
-        };
-        for follow_up in decision.follow_ups {
+        let decision = decide::decide(state, &event);
+        let refused = decision.refusal.filter(|_| input.terms == Terms::Require);
+        let note = decision.refusal.or(decision.remark).map(decide::Refusal::note);
+        let cause = Origin::of(&event);
+        if refused.is_none() {
             *last_seq += 1;
-            let event = derive(event, follow_up, &cause, self.now, state);
+            if let Some(task) = decision.ends {
+                state.terminal_events.insert(task, event.id.clone());
+            }
+            self.events.push(StoredEvent {
+                seq: *last_seq,
+                event: Arc::clone(&event),
+                entry: input.entry.as_ref().map(|entry| entry.id),
+                note,
+            });
+        }
+        let outcome_seq = *last_seq;
+        for follow_up in decision.follow_ups {
+            // What follows from an event that is not stored goes back to what it says it does.
+            let origin = follow_up.origin.clone();
+            let cause = match (&origin, refused) {
+                (Some(origin), Some(_)) => origin,
+                (None, Some(_)) => continue,
+                _ => &cause,
+            };
+            *last_seq += 1;
+            let event = derive(&event, follow_up, cause, self.now, state);
             self.events.push(StoredEvent {
                 seq: *last_seq,
                 event: Arc::new(event),
@@ -208,14 +260,66 @@ impl<'a> Fold<'a> {
                 note: None,
             });
         }
-        outcome
+        match refused {
+            Some(_) if decision.repeated => Outcome::Repeated,
+            Some(refusal) => Outcome::Refused(refusal),
+            None => Outcome::Stored { seq: outcome_seq, note },
+        }
     }
 
-    fn settle(&mut self, key: &SwarmKey) {
+    fn view(&self, input: &Input) -> Box<View> {
+        let event = &input.event;
+        let state = self
+            .loaded
+            .swarms
+            .get(&(event.tenant_id.clone(), event.swarm_id.clone()));
+        Box::new(state.map_or_else(View::default, |(_, state)| View::of(state, event)))
+    }
+
+    /// Returns how many tasks were looked at.
+    fn settle(&mut self, key: &SwarmKey) -> usize {
+        let Some((last_seq, state)) = self.loaded.swarms.get_mut(key) else {
+            return 0;
+        };
+        state.seq = *last_seq + 1;
+        let looked_at = state.idle_tasks().count();
+        let follow_ups = decide::settle(state);
+        self.follow_on(key, follow_ups);
+        looked_at
+    }
+
+    fn claim(&mut self, input: &ClaimInput) -> ClaimOutcome {
+        let Some((last_seq, state)) = self.loaded.swarms.get_mut(&input.swarm) else {
+            return ClaimOutcome::default();
+        };
+        state.seq = *last_seq + 1;
+        let claimed = match decide::claim(state, &input.claim) {
+            Ok(claimed) => claimed,
+            Err(refusal) => {
+                return ClaimOutcome {
+                    refusal: Some(refusal),
+                    ..ClaimOutcome::default()
+                };
+            }
+        };
+        let tasks = claimed.tasks.iter().filter_map(|id| state.task(id)).cloned().collect();
+        let draining = state.agent(&input.claim.agent).is_some_and(|agent| agent.draining);
+        self.follow_on(&input.swarm, claimed.follow_ups);
+        ClaimOutcome {
+            tasks,
+            refusal: None,
+            look_again: claimed.look_again,
+            draining,
+            next_due: self.loaded.next_due.get(&input.swarm).copied(),
+        }
+    }
+
+    /// Stores what no event of the batch brought about.
+    fn follow_on(&mut self, key: &SwarmKey, follow_ups: Vec<FollowUp>) {
         let Some((last_seq, state)) = self.loaded.swarms.get_mut(key) else {
             return;
         };
-        for follow_up in decide::settle(state) {
+        for follow_up in follow_ups {
             let Some(cause) = follow_up.origin.clone() else {
                 continue;
             };
@@ -229,6 +333,27 @@ impl<'a> Fold<'a> {
             });
         }
     }
+}
+
+/// A call about a task belongs to the story of the task, unless it says to which it belongs.
+fn joined(event: Arc<Event>, state: &State) -> Arc<Event> {
+    let task = decide::task_id(&event).and_then(|id| state.task(&id));
+    let Some(task) = task.filter(|_| event.context.correlation_id.is_none()) else {
+        return event;
+    };
+    let origin = &task.origin;
+    let mut event = Arc::unwrap_or_clone(event);
+    event.run_id.clone_from(&task.run_id);
+    let correlation = origin.context.correlation_id.clone();
+    event.context.correlation_id = Some(correlation.unwrap_or_else(|| origin.event_id.to_string()));
+    if event.context.runbook_id.is_none() {
+        event.context.runbook_id.clone_from(&origin.context.runbook_id);
+    }
+    if event.context.traceparent.is_none() {
+        event.context.traceparent.clone_from(&origin.context.traceparent);
+        event.context.tracestate.clone_from(&origin.context.tracestate);
+    }
+    Arc::new(event)
 }
 
 fn says_the_same(a: &Event, b: &Event) -> bool {

@@ -3,19 +3,37 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use brain_connectivity::postgres;
+use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::{
     Batch, Error, EventKey, SETTLE_LIMIT,
+    mentions::Mentions,
+    rows,
     transaction::{Parameters, Step, Transaction},
 };
 use crate::{
-    decide::{self, Agent, Origin, State, Task, TaskStatus},
-    event::{Context, EventType},
-    ids::{ActorId, EntryId, EventId, RunId, SwarmId, TaskId, TenantId},
+    decide::{State, Task},
+    ids::{EntryId, EventId, SwarmId, TaskId, TenantId},
 };
 
 pub(super) type SwarmKey = (TenantId, SwarmId);
+
+/// How many tasks that are due are moved before a claim looks at the queue.
+const DUE_LIMIT: i64 = 200;
+
+/// The statement that reads tasks with all that decisions need of them.
+macro_rules! task_states {
+    ($inputs:literal, $tasks:literal) => {
+        concat!(
+            include_str!("../sql/task_state_columns.sql"),
+            $inputs,
+            "\nFROM (\n",
+            include_str!($tasks),
+            include_str!("../sql/task_state_joins.sql")
+        )
+    };
+}
 
 /// What is stored already under the id of an input.
 #[derive(Debug, Clone)]
@@ -29,133 +47,304 @@ pub(super) struct Known {
 pub(super) struct Loaded {
     pub(super) swarms: BTreeMap<SwarmKey, (i64, State)>,
     pub(super) known: HashMap<EventKey, Known>,
+    /// Swarms of which idle tasks were read.
     pub(super) settle: BTreeSet<SwarmKey>,
+    /// For each swarm that claims: when something will be ready although nothing happens.
+    pub(super) next_due: HashMap<SwarmKey, Timestamp>,
+}
+
+/// What the rows of an answer are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Lease,
+    Swarms,
+    Known,
+    Tasks,
+    IdleTasks,
+    Agents,
+    Edges,
+    Keys,
+    Budgets,
+    Reservations,
+    Runs,
+    NextDue,
 }
 
 /// Begins the transaction and reads.
 pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loaded, Error> {
-    let mut settle: BTreeSet<SwarmKey> = batch.settle.iter().cloned().collect();
-    let mut swarms = settle.clone();
-    let mut mentioned: BTreeSet<&str> = BTreeSet::new();
-    let mut lost: BTreeSet<&str> = BTreeSet::new();
-    let mut wanted_tasks: BTreeSet<(&TenantId, &SwarmId, TaskId)> = BTreeSet::new();
-    for input in &batch.inputs {
-        let event = &*input.event;
-        let key = (event.tenant_id.clone(), event.swarm_id.clone());
-        if matches!(event.kind, EventType::AgentLost | EventType::RunStarted) && !settle.contains(&key) {
-            settle.insert(key.clone());
-        }
-        if !swarms.contains(&key) {
-            swarms.insert(key);
-        }
-        mentioned.insert(event.actor_id.as_str());
-        for field in ["agentId", "assignedAgentId"] {
-            if let Some(agent) = event.payload.get(field).and_then(serde_json::Value::as_str) {
-                mentioned.insert(agent);
-                if event.kind == EventType::AgentLost {
-                    lost.insert(agent);
-                }
-            }
-        }
-        if !matches!(event.kind, EventType::Custom(_))
-            && let Some(task) = decide::task_id(event)
-        {
-            wanted_tasks.insert((&event.tenant_id, &event.swarm_id, task));
-        }
-    }
-
-    let swarm_tenants: Vec<&str> = swarms.iter().map(|(tenant, _)| tenant.as_str()).collect();
-    let swarm_ids: Vec<&str> = swarms.iter().map(|(_, swarm)| swarm.as_str()).collect();
-    let event_ids: Vec<&str> = batch.inputs.iter().map(|input| input.event.id.as_str()).collect();
-    let task_ids: Vec<&str> = wanted_tasks.iter().map(|(.., task)| task.as_str()).collect();
-    let mentioned: Vec<&str> = mentioned.into_iter().collect();
-    let lost: Vec<&str> = lost.into_iter().collect();
-    let settle_tenants: Vec<&str> = settle.iter().map(|(tenant, _)| tenant.as_str()).collect();
-    let settle_swarms: Vec<&str> = settle.iter().map(|(_, swarm)| swarm.as_str()).collect();
+    let mentions = Mentions::of(batch);
+    let list = |set: &BTreeSet<&'_ str>| -> Vec<String> { set.iter().map(|id| (*id).to_owned()).collect() };
+    let pair = |set: &BTreeSet<SwarmKey>| -> (Vec<String>, Vec<String>) {
+        set.iter()
+            .map(|(tenant, swarm)| (tenant.to_string(), swarm.to_string()))
+            .unzip()
+    };
+    let (tenants, swarms) = pair(&mentions.swarms);
+    let (settle_tenants, settle_swarms) = pair(&mentions.settle);
+    let known: Vec<&str> = batch
+        .inputs
+        .iter()
+        .filter(|input| !input.fresh)
+        .map(|input| input.event.id.as_str())
+        .collect();
+    let (tasks, ending) = (list(&mentions.tasks), list(&mentions.ending));
+    let (agents, lost) = (list(&mentions.agents), list(&mentions.lost));
+    let (runs, cancelled) = (list(&mentions.runs), list(&mentions.cancelled_runs));
+    let (budgets, stopped) = (list(&mentions.budgets), list(&mentions.stopped_budgets));
+    let (keys, reservations) = (list(&mentions.keys), list(&mentions.reservations));
+    let claims = Claims::of(batch);
     // In a batch of events an agent may just be joining, which the database does not know yet.
     let only_fitting = batch.inputs.is_empty();
     let (stream, owner, token) = batch.position.as_ref().map_or(("", "", 0), |position| {
         (position.stream.as_str(), position.owner.as_str(), position.token.0)
     });
 
-    let mut statements: Vec<(&str, Parameters<'_>)> = Vec::with_capacity(6);
+    let mut plan: Vec<(Answer, &str, Parameters<'_>)> = Vec::with_capacity(12);
     if batch.position.is_some() {
-        statements.push((
+        plan.push((
+            Answer::Lease,
             include_str!("../sql/lock_stream.sql"),
-            vec![&stream as _, &owner, &token],
+            vec![&stream, &owner, &token],
         ));
     }
-    statements.push((
+    plan.push((
+        Answer::Swarms,
         include_str!("../sql/lock_swarms.sql"),
-        vec![&swarm_tenants as _, &swarm_ids],
+        vec![&tenants, &swarms],
     ));
-    statements.push((
-        include_str!("../sql/select_known_events.sql"),
-        vec![&swarm_tenants as _, &swarm_ids, &event_ids],
-    ));
-    statements.push((
-        include_str!("../sql/select_tasks.sql"),
-        vec![&swarm_tenants as _, &swarm_ids, &task_ids],
-    ));
-    statements.push((
+    if !known.is_empty() {
+        plan.push((
+            Answer::Known,
+            include_str!("../sql/select_known_events.sql"),
+            vec![&tenants, &swarms, &known],
+        ));
+    }
+    if !tasks.is_empty() {
+        plan.push((
+            Answer::Tasks,
+            task_states!("    NULL::text, NULL::text", "../sql/select_tasks.sql"),
+            vec![&tenants, &swarms, &tasks],
+        ));
+    }
+    if !ending.is_empty() {
+        plan.push((
+            Answer::Edges,
+            include_str!("../sql/select_dependents.sql"),
+            vec![&tenants, &swarms, &ending],
+        ));
+        plan.push((
+            Answer::Tasks,
+            task_states!("    NULL::text, NULL::text", "../sql/select_waiting_tasks.sql"),
+            vec![&tenants, &swarms, &ending],
+        ));
+    }
+    plan.push((
+        Answer::Agents,
         include_str!("../sql/select_agents.sql"),
-        vec![&swarm_tenants as _, &swarm_ids, &mentioned],
+        vec![&tenants, &swarms, &agents],
     ));
-    if !settle.is_empty() {
-        statements.push((
-            include_str!("../sql/select_idle_tasks.sql"),
+    if !mentions.settle.is_empty() {
+        plan.push((
+            Answer::IdleTasks,
+            task_states!("    NULL::text, NULL::text", "../sql/select_idle_tasks.sql"),
             vec![
-                &settle_tenants as _,
+                &settle_tenants,
                 &settle_swarms,
                 &SETTLE_LIMIT,
                 &lost,
+                &cancelled,
+                &stopped,
                 &only_fitting,
             ],
         ));
     }
-    let lease = usize::from(batch.position.is_some());
+    if !batch.claims.is_empty() {
+        plan.push((
+            Answer::IdleTasks,
+            task_states!("    t.inputs::text, t.progress::text", "../sql/select_due_tasks.sql"),
+            vec![&claims.due_tenants, &claims.due_swarms, &DUE_LIMIT],
+        ));
+        plan.push((
+            Answer::Tasks,
+            task_states!(
+                "    t.inputs::text, t.progress::text",
+                "../sql/select_claimable_tasks.sql"
+            ),
+            vec![&claims.tenants, &claims.swarms, &claims.agents, &claims.most],
+        ));
+        plan.push((
+            Answer::NextDue,
+            include_str!("../sql/select_next_due.sql"),
+            vec![&claims.due_tenants, &claims.due_swarms],
+        ));
+    }
+    if !keys.is_empty() {
+        plan.push((
+            Answer::Keys,
+            include_str!("../sql/select_keys.sql"),
+            vec![&tenants, &swarms, &keys],
+        ));
+    }
+    if !budgets.is_empty() {
+        plan.push((
+            Answer::Budgets,
+            include_str!("../sql/select_budgets.sql"),
+            vec![&tenants, &swarms, &budgets],
+        ));
+    }
+    if !reservations.is_empty() {
+        plan.push((
+            Answer::Reservations,
+            include_str!("../sql/select_reservations.sql"),
+            vec![&tenants, &swarms, &reservations],
+        ));
+    }
+    if !runs.is_empty() {
+        plan.push((
+            Answer::Runs,
+            include_str!("../sql/select_runs.sql"),
+            vec![&tenants, &swarms, &runs],
+        ));
+    }
+
+    let kinds: Vec<Answer> = plan.iter().map(|(kind, ..)| *kind).collect();
+    let statements: Vec<(&str, Parameters<'_>)> =
+        plan.into_iter().map(|(_, sql, parameters)| (sql, parameters)).collect();
     let mut answers = transaction.pipeline(&statements, Step::Open).await?;
-    if answers.first().is_some_and(|held| lease == 1 && held.is_empty())
-        && let Some(position) = &batch.position
+    let of = |kind: Answer| kinds.iter().position(|wanted| *wanted == kind);
+    if let (Some(place), Some(position)) = (of(Answer::Lease), &batch.position)
+        && answers[place].is_empty()
     {
         return Err(Error::LeaseLost(position.stream.clone()));
     }
-    if answers.get(lease).is_some_and(|locked| locked.len() < swarms.len()) {
+    if of(Answer::Swarms).is_some_and(|place| answers[place].len() < mentions.swarms.len()) {
         // Swarms that nobody has written to yet. What was read so far was read without their lock: read again, with it.
-        let parameters: Parameters<'_> = vec![&swarm_tenants, &swarm_ids];
+        let parameters: Parameters<'_> = vec![&tenants, &swarms];
         transaction
             .pipeline(&[(include_str!("../sql/insert_swarms.sql"), parameters)], Step::Inside)
             .await?;
         answers = transaction.pipeline(&statements, Step::Inside).await?;
     }
-    let mut answers = answers.into_iter().skip(lease);
-    let mut next = || answers.next().unwrap_or_default();
-    let locked = next();
     let mut loaded = Loaded {
-        settle,
+        settle: mentions.settle.clone(),
         ..Loaded::default()
     };
-    for row in &locked {
-        loaded.swarms.insert(swarm_key(row), (row.get(2), State::default()));
+    loaded
+        .settle
+        .extend(batch.claims.iter().map(|input| input.swarm.clone()));
+    for (kind, rows) in kinds.iter().zip(&answers) {
+        if *kind == Answer::Swarms {
+            loaded.put_swarms(rows);
+        }
     }
-    loaded.known = known_events(&next());
-    for row in &next() {
-        loaded.put_task(row, Context::default());
+    for (kind, rows) in kinds.iter().zip(&answers) {
+        loaded.put(*kind, rows);
     }
-    for row in &next() {
-        loaded.put_agent(row);
-    }
-    for row in &next() {
-        let context = Context {
-            correlation_id: row.get(12),
-            causation_id: None,
-            runbook_id: row.get(13),
-            traceparent: row.get(14),
-            tracestate: row.get(15),
-        };
-        loaded.put_task(row, context);
-    }
+    load_ends(transaction, &mut loaded, &mentions, &tenants, &swarms).await?;
+    load_holders(transaction, &mut loaded, &tenants, &swarms).await?;
     Ok(loaded)
+}
+
+/// What can end in turn when the tasks end that fail or are called off in this batch: read only when some may.
+async fn load_ends(
+    transaction: &Transaction,
+    loaded: &mut Loaded,
+    mentions: &Mentions<'_>,
+    tenants: &[String],
+    swarms: &[String],
+) -> Result<(), postgres::Error> {
+    let mut seeds: Vec<String> = mentions.failing.iter().map(|id| (*id).to_owned()).collect();
+    for key in &loaded.settle {
+        if let Some((_, state)) = loaded.swarms.get(key) {
+            let called_off = |task: &Task| {
+                mentions.cancelled_runs.contains(task.run_id.as_str())
+                    || task
+                        .budget
+                        .as_ref()
+                        .is_some_and(|id| mentions.stopped_budgets.contains(id.as_str()))
+            };
+            let ending = state
+                .idle_tasks()
+                .filter(|task| state.may_end_badly(task) || called_off(task));
+            seeds.extend(ending.map(|task| task.id.to_string()));
+        }
+    }
+    if seeds.is_empty() {
+        return Ok(());
+    }
+    let mut statements: Vec<(&str, Parameters<'_>)> = Vec::new();
+    statements.push((
+        include_str!("../sql/select_all_dependents.sql"),
+        vec![&tenants, &swarms, &seeds],
+    ));
+    let answers = transaction.pipeline(&statements, Step::Inside).await?;
+    let edges = answers.into_iter().next().unwrap_or_default();
+    loaded.put(Answer::Edges, &edges);
+    let far: BTreeSet<&str> = edges.iter().map(|row| row.get(2)).collect();
+    if far.is_empty() {
+        return Ok(());
+    }
+    let far: Vec<&str> = far.into_iter().collect();
+    let parameters: Parameters<'_> = vec![&tenants, &swarms, &far];
+    let sql = task_states!("    NULL::text, NULL::text", "../sql/select_tasks.sql");
+    for rows in transaction.pipeline(&[(sql, parameters)], Step::Inside).await? {
+        loaded.put(Answer::Tasks, &rows);
+    }
+    Ok(())
+}
+
+/// Agents that the tasks name which were read, and that nobody else spoke of: their load changes with the tasks.
+async fn load_holders(
+    transaction: &Transaction,
+    loaded: &mut Loaded,
+    tenants: &[String],
+    swarms: &[String],
+) -> Result<(), postgres::Error> {
+    let mut missing: BTreeSet<String> = BTreeSet::new();
+    for (_, state) in loaded.swarms.values() {
+        missing.extend(state.unknown_agents().map(ToString::to_string));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<String> = missing.into_iter().collect();
+    let parameters: Parameters<'_> = vec![&tenants, &swarms, &missing];
+    let sql = include_str!("../sql/select_agents_by_id.sql");
+    for rows in transaction.pipeline(&[(sql, parameters)], Step::Inside).await? {
+        loaded.put(Answer::Agents, &rows);
+    }
+    Ok(())
+}
+
+/// The parameters that the claims of a batch add up to.
+#[derive(Default)]
+struct Claims<'a> {
+    tenants: Vec<&'a str>,
+    swarms: Vec<&'a str>,
+    agents: Vec<&'a str>,
+    most: Vec<i64>,
+    /// Each swarm once.
+    due_tenants: Vec<&'a str>,
+    due_swarms: Vec<&'a str>,
+}
+
+impl<'a> Claims<'a> {
+    fn of(batch: &'a Batch) -> Self {
+        let mut claims = Self::default();
+        let mut swarms: BTreeSet<&SwarmKey> = BTreeSet::new();
+        for input in &batch.claims {
+            swarms.insert(&input.swarm);
+            claims.tenants.push(input.swarm.0.as_str());
+            claims.swarms.push(input.swarm.1.as_str());
+            claims.agents.push(input.claim.agent.as_str());
+            claims.most.push(i64::try_from(input.claim.max).unwrap_or(i64::MAX));
+        }
+        for (tenant, swarm) in swarms {
+            claims.due_tenants.push(tenant.as_str());
+            claims.due_swarms.push(swarm.as_str());
+        }
+        claims
+    }
 }
 
 /// For each `(input, seq)`: whether what is stored says the same as the input.
@@ -188,57 +377,61 @@ fn swarm_key(row: &Row) -> SwarmKey {
     (TenantId::trusted(row.get(0)), SwarmId::trusted(row.get(1)))
 }
 
-fn known_events(rows: &[Row]) -> HashMap<EventKey, Known> {
-    rows.iter()
-        .map(|row| {
-            let (tenant, swarm) = swarm_key(row);
-            let entry = row.get::<_, Option<&str>>(4).and_then(|entry| entry.parse().ok());
-            (
-                (tenant, swarm, EventId::trusted(row.get(2))),
-                Known { seq: row.get(3), entry },
-            )
-        })
-        .collect()
-}
-
 impl Loaded {
-    fn put_task(&mut self, row: &Row, context: Context) {
-        let Some((_, state)) = self.swarms.get_mut(&swarm_key(row)) else {
-            return;
-        };
-        state.load_task(Task {
-            id: TaskId::trusted(row.get(2)),
-            run_id: RunId::trusted(row.get(3)),
-            status: row.get::<_, &str>(4).parse().unwrap_or(TaskStatus::Cancelled),
-            assignee: row.get::<_, Option<&str>>(5).map(ActorId::trusted),
-            role: row.get(6),
-            capability: row.get(7),
-            priority: row.get(8),
-            attempt: row.get(9),
-            max_attempts: row.get(10),
-            inputs: None,
-            outputs: None,
-            error: None,
-            origin: Origin {
-                event_id: EventId::trusted(row.get(11)),
-                context,
-            },
-        });
+    fn put_swarms(&mut self, rows: &[Row]) {
+        for row in rows {
+            // Every swarm of a batch is decided at the same moment, the last at which a lock was got.
+            self.swarms.insert(swarm_key(row), (row.get(2), State::at(row.get(3))));
+        }
+        let now = self
+            .swarms
+            .values()
+            .map(|(_, state)| state.now)
+            .max()
+            .unwrap_or_default();
+        for (_, state) in self.swarms.values_mut() {
+            state.now = now;
+        }
     }
 
-    fn put_agent(&mut self, row: &Row) {
-        let Some((_, state)) = self.swarms.get_mut(&swarm_key(row)) else {
-            return;
-        };
-        state.load_agent(Agent {
-            id: ActorId::trusted(row.get(2)),
-            run_id: RunId::trusted(row.get(3)),
-            role: row.get(4),
-            capabilities: row.get(5),
-            capacity: row.get(6),
-            live: row.get::<_, &str>(7) == "live",
-            load: row.get(8),
-            last_seen_at: row.get(9),
-        });
+    fn put(&mut self, kind: Answer, rows: &[Row]) {
+        for row in rows {
+            if kind == Answer::Lease || kind == Answer::Swarms {
+                continue;
+            }
+            let key = swarm_key(row);
+            match kind {
+                Answer::Known => {
+                    let entry = row.get::<_, Option<&str>>(4).and_then(|entry| entry.parse().ok());
+                    let known = Known { seq: row.get(3), entry };
+                    self.known.insert((key.0, key.1, EventId::trusted(row.get(2))), known);
+                    continue;
+                }
+                Answer::NextDue => {
+                    if let Some(due) = row.get::<_, Option<Timestamp>>(2) {
+                        self.next_due.insert(key, due);
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            let Some((_, state)) = self.swarms.get_mut(&key) else {
+                continue;
+            };
+            match kind {
+                Answer::Tasks => rows::put_task(state, row),
+                Answer::IdleTasks => {
+                    rows::put_task(state, row);
+                    state.load_idle(TaskId::trusted(row.get(2)));
+                }
+                Answer::Agents => state.load_agent(rows::agent(row)),
+                Answer::Edges => rows::put_edge(state, row),
+                Answer::Keys => rows::put_key(state, row),
+                Answer::Budgets => state.load_budget(rows::budget(row)),
+                Answer::Reservations => state.load_reservation(rows::reservation(row)),
+                Answer::Runs => state.load_run(rows::run(row)),
+                Answer::Lease | Answer::Swarms | Answer::Known | Answer::NextDue => {}
+            }
+        }
     }
 }

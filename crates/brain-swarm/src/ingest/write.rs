@@ -1,20 +1,71 @@
 //! Writes everything that a batch changes, and commits, in one round trip.
 
 use brain_connectivity::postgres;
-use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
 use super::{
-    Batch, StoredEvent,
+    Batch,
+    columns::{
+        AgentColumns, BudgetColumns, DoneColumns, EdgeColumns, EventColumns, KeyColumns, LetterColumns, NewTaskColumns,
+        OverColumns, ReservationColumns, RunColumns, TaskColumns,
+    },
     fold::Changes,
-    load::SwarmKey,
     transaction::{Parameters, Step, Transaction},
 };
-use crate::{
-    dead_letters::NewDeadLetter,
-    decide::{Agent, State, Task},
-};
+
+/// The rows of every table that a batch changes.
+#[derive(Default)]
+struct Rows<'a> {
+    new_tasks: TaskColumns<'a>,
+    new_task_facts: NewTaskColumns<'a>,
+    changed_tasks: TaskColumns<'a>,
+    agents: AgentColumns<'a>,
+    runs: RunColumns<'a>,
+    keys: KeyColumns<'a>,
+    budgets: BudgetColumns<'a>,
+    reservations: ReservationColumns<'a>,
+    over: OverColumns<'a>,
+    edges: EdgeColumns<'a>,
+    done: DoneColumns<'a>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(changes: &'a Changes) -> Self {
+        let mut rows = Self::default();
+        for (swarm, (_, state)) in &changes.swarms {
+            let touched = &state.touched;
+            for task in touched.new_tasks.iter().filter_map(|id| state.task(id)) {
+                rows.new_tasks.push(swarm, state, task);
+                rows.new_task_facts.push(task);
+            }
+            let changed = touched.tasks.iter().filter(|id| !state.is_new(id));
+            for task in changed.filter_map(|id| state.task(id)) {
+                rows.changed_tasks.push(swarm, state, task);
+            }
+            for agent in touched.agents.iter().filter_map(|id| state.agent(id)) {
+                rows.agents.push(swarm, state, agent);
+            }
+            for run in touched.runs.iter().filter_map(|id| state.run(id)) {
+                rows.runs.push(swarm, run);
+            }
+            for name in &touched.keys {
+                if let Some(key) = state.key(name) {
+                    rows.keys.push(swarm, name, *key, touched.served.contains(name));
+                }
+            }
+            for budget in touched.budgets.iter().filter_map(|id| state.budget(id)) {
+                rows.budgets.push(swarm, budget);
+            }
+            let reservations = touched.reservations.iter();
+            for reservation in reservations.filter_map(|id| state.written_reservation(id)) {
+                rows.reservations.push(swarm, reservation);
+            }
+            rows.over.extend(swarm, state);
+            rows.edges.extend(swarm, state);
+            rows.done.extend(swarm, state);
+        }
+        rows
+    }
+}
 
 /// Returns the outbox id of each range of `changes.outbox`, in order.
 pub(super) async fn write(
@@ -23,28 +74,7 @@ pub(super) async fn write(
     changes: &Changes,
 ) -> Result<Vec<i64>, postgres::Error> {
     let events = EventColumns::of(&changes.events);
-    let mut new_tasks = TaskColumns::default();
-    let mut changed_tasks = TaskColumns::default();
-    let mut agents = AgentColumns::default();
-    for (key, (_, state)) in &changes.swarms {
-        for id in &state.new_tasks {
-            if let Some(task) = state.task(id) {
-                new_tasks.push(key, state, task);
-            }
-        }
-        for id in &state.changed_tasks {
-            if let Some(task) = state.task(id)
-                && !state.is_new(id)
-            {
-                changed_tasks.push(key, state, task);
-            }
-        }
-        for id in &state.changed_agents {
-            if let Some(agent) = state.agent(id) {
-                agents.push(key, state, agent);
-            }
-        }
-    }
+    let rows = Rows::of(changes);
     let sequence_tenants: Vec<&str> = changes.swarms.keys().map(|(tenant, _)| tenant.as_str()).collect();
     let sequence_swarms: Vec<&str> = changes.swarms.keys().map(|(_, swarm)| swarm.as_str()).collect();
     let sequence_values: Vec<i64> = changes.swarms.values().map(|(last_seq, _)| *last_seq).collect();
@@ -53,19 +83,10 @@ pub(super) async fn write(
     let outbox_swarms: Vec<&str> = changes.outbox.iter().map(|range| range.swarm_id.as_str()).collect();
     let outbox_first: Vec<i64> = changes.outbox.iter().map(|range| range.first_seq).collect();
     let outbox_last: Vec<i64> = changes.outbox.iter().map(|range| range.last_seq).collect();
-    let letters = LetterColumns::of(batch.dead_letters.iter().chain(&changes.duplicates));
-    let letter_tenant = batch
-        .dead_letters
-        .iter()
-        .chain(&changes.duplicates)
-        .next()
-        .map_or("", |letter| letter.tenant_id.as_str());
-    let letter_stream = batch
-        .dead_letters
-        .iter()
-        .chain(&changes.duplicates)
-        .next()
-        .map_or("", |letter| letter.stream.as_str());
+    let all_letters = || batch.dead_letters.iter().chain(&changes.duplicates);
+    let letters = LetterColumns::of(all_letters());
+    let letter_tenant = all_letters().next().map_or("", |letter| letter.tenant_id.as_str());
+    let letter_stream = all_letters().next().map_or("", |letter| letter.stream.as_str());
     let cursor = batch.position.as_ref().and_then(|position| {
         position
             .cursor
@@ -74,8 +95,9 @@ pub(super) async fn write(
     let (cursor_stream, cursor_text) = cursor
         .as_ref()
         .map_or(("", ""), |(stream, text)| (stream, text.as_str()));
+    let ready: Vec<&str> = changes.ready.iter().map(|(_, swarm)| swarm.as_str()).collect();
 
-    let mut statements: Vec<(&str, Parameters<'_>)> = Vec::with_capacity(8);
+    let mut statements: Vec<(&str, Parameters<'_>)> = Vec::with_capacity(12);
     if !changes.outbox.is_empty() {
         let parameters: Parameters<'_> = vec![
             &outbox_streams,
@@ -91,29 +113,77 @@ pub(super) async fn write(
         let parameters: Parameters<'_> = vec![&sequence_tenants, &sequence_swarms, &sequence_values];
         statements.push((include_str!("../sql/update_sequences.sql"), parameters));
     }
-    if !new_tasks.ids.is_empty() {
-        statements.push((include_str!("../sql/insert_tasks.sql"), new_tasks.insert_parameters()));
+    if !rows.new_tasks.is_empty() {
+        let mut parameters = rows.new_tasks.parameters();
+        parameters.extend(rows.new_task_facts.parameters());
+        statements.push((include_str!("../sql/insert_tasks.sql"), parameters));
     }
-    if !changed_tasks.ids.is_empty() {
-        statements.push((
+    let tables = [
+        (
+            rows.changed_tasks.is_empty(),
             include_str!("../sql/update_tasks.sql"),
-            changed_tasks.update_parameters(),
-        ));
-    }
-    if !agents.ids.is_empty() {
-        statements.push((include_str!("../sql/upsert_agents.sql"), agents.parameters()));
-    }
-    if !letters.ids.is_empty() {
-        statements.push((
+            rows.changed_tasks.parameters(),
+        ),
+        (
+            rows.agents.is_empty(),
+            include_str!("../sql/upsert_agents.sql"),
+            rows.agents.parameters(),
+        ),
+        (
+            rows.runs.is_empty(),
+            include_str!("../sql/upsert_runs.sql"),
+            rows.runs.parameters(),
+        ),
+        (
+            rows.keys.is_empty(),
+            include_str!("../sql/upsert_keys.sql"),
+            rows.keys.parameters(),
+        ),
+        (
+            rows.budgets.is_empty(),
+            include_str!("../sql/upsert_budgets.sql"),
+            rows.budgets.parameters(),
+        ),
+        (
+            rows.reservations.is_empty(),
+            include_str!("../sql/upsert_reservations.sql"),
+            rows.reservations.parameters(),
+        ),
+        (
+            rows.over.is_empty(),
+            include_str!("../sql/close_reservations.sql"),
+            rows.over.parameters(),
+        ),
+        (
+            rows.edges.is_empty(),
+            include_str!("../sql/insert_dependencies.sql"),
+            rows.edges.parameters(),
+        ),
+        (
+            rows.done.is_empty(),
+            include_str!("../sql/satisfy_dependencies.sql"),
+            rows.done.parameters(),
+        ),
+        (
+            letters.is_empty(),
             include_str!("../sql/insert_dead_letters.sql"),
             letters.parameters(&letter_tenant, &letter_stream),
-        ));
-    }
-    if cursor.is_some() {
-        statements.push((
+        ),
+        (
+            cursor.is_none(),
             include_str!("../sql/update_cursor.sql"),
             vec![&cursor_stream as _, &cursor_text],
-        ));
+        ),
+        (
+            ready.is_empty(),
+            include_str!("../sql/notify_ready.sql"),
+            vec![&ready as _],
+        ),
+    ];
+    for (unchanged, sql, parameters) in tables {
+        if !unchanged {
+            statements.push((sql, parameters));
+        }
     }
     let answers = transaction.pipeline(&statements, Step::Commit).await?;
     let Some(outbox) = answers.first().filter(|_| !changes.outbox.is_empty()) else {
@@ -130,255 +200,4 @@ pub(super) async fn write(
         .iter()
         .map(|range| id_of(range.tenant_id.as_str(), range.swarm_id.as_str()))
         .collect())
-}
-
-#[derive(Default)]
-struct EventColumns<'a> {
-    tenants: Vec<&'a str>,
-    swarms: Vec<&'a str>,
-    seqs: Vec<i64>,
-    ids: Vec<&'a str>,
-    kinds: Vec<&'a str>,
-    versions: Vec<i16>,
-    runs: Vec<&'a str>,
-    actors: Vec<&'a str>,
-    payloads: Vec<String>,
-    correlations: Vec<Option<&'a str>>,
-    causations: Vec<Option<&'a str>>,
-    runbooks: Vec<Option<&'a str>>,
-    traceparents: Vec<Option<&'a str>>,
-    tracestates: Vec<Option<&'a str>>,
-    entries: Vec<Option<String>>,
-    notes: Vec<Option<&'a str>>,
-    times: Vec<Timestamp>,
-}
-
-impl<'a> EventColumns<'a> {
-    fn of(events: &'a [StoredEvent]) -> Self {
-        let mut columns = Self::default();
-        for stored in events {
-            let event = &*stored.event;
-            columns.tenants.push(event.tenant_id.as_str());
-            columns.swarms.push(event.swarm_id.as_str());
-            columns.seqs.push(stored.seq);
-            columns.ids.push(event.id.as_str());
-            columns.kinds.push(event.kind.as_str());
-            columns.versions.push(event.schema_version);
-            columns.runs.push(event.run_id.as_str());
-            columns.actors.push(event.actor_id.as_str());
-            columns.payloads.push(event.payload.to_string());
-            columns.correlations.push(event.context.correlation_id.as_deref());
-            columns
-                .causations
-                .push(event.context.causation_id.as_ref().map(AsRef::as_ref));
-            columns.runbooks.push(event.context.runbook_id.as_deref());
-            columns.traceparents.push(event.context.traceparent.as_deref());
-            columns.tracestates.push(event.context.tracestate.as_deref());
-            columns.entries.push(stored.entry.map(|entry| entry.to_string()));
-            columns.notes.push(stored.note);
-            columns.times.push(event.created_at);
-        }
-        columns
-    }
-
-    fn parameters(&self) -> Parameters<'_> {
-        vec![
-            &self.tenants,
-            &self.swarms,
-            &self.seqs,
-            &self.ids,
-            &self.kinds,
-            &self.versions,
-            &self.runs,
-            &self.actors,
-            &self.payloads,
-            &self.correlations,
-            &self.causations,
-            &self.runbooks,
-            &self.traceparents,
-            &self.tracestates,
-            &self.entries,
-            &self.notes,
-            &self.times,
-        ]
-    }
-}
-
-#[derive(Default)]
-struct TaskColumns<'a> {
-    tenants: Vec<&'a str>,
-    swarms: Vec<&'a str>,
-    ids: Vec<&'a str>,
-    runs: Vec<&'a str>,
-    statuses: Vec<&'a str>,
-    assignees: Vec<Option<&'a str>>,
-    roles: Vec<Option<&'a str>>,
-    capabilities: Vec<Option<&'a str>>,
-    priorities: Vec<i16>,
-    attempts: Vec<i32>,
-    max_attempts: Vec<i32>,
-    inputs: Vec<Option<String>>,
-    outputs: Vec<Option<String>>,
-    errors: Vec<Option<&'a str>>,
-    created_events: Vec<&'a str>,
-    terminal_events: Vec<Option<&'a str>>,
-}
-
-impl<'a> TaskColumns<'a> {
-    fn push(&mut self, key: &'a SwarmKey, state: &'a State, task: &'a Task) {
-        self.tenants.push(key.0.as_str());
-        self.swarms.push(key.1.as_str());
-        self.ids.push(task.id.as_str());
-        self.runs.push(task.run_id.as_str());
-        self.statuses.push(task.status.as_str());
-        self.assignees.push(task.assignee.as_ref().map(AsRef::as_ref));
-        self.roles.push(task.role.as_deref());
-        self.capabilities.push(task.capability.as_deref());
-        self.priorities.push(task.priority);
-        self.attempts.push(task.attempt);
-        self.max_attempts.push(task.max_attempts);
-        self.inputs.push(task.inputs.as_ref().map(ToString::to_string));
-        self.outputs.push(task.outputs.as_ref().map(ToString::to_string));
-        self.errors.push(task.error.as_deref());
-        self.created_events.push(task.origin.event_id.as_str());
-        self.terminal_events
-            .push(state.terminal_events.get(&task.id).map(AsRef::as_ref));
-    }
-
-    fn insert_parameters(&self) -> Parameters<'_> {
-        vec![
-            &self.tenants,
-            &self.swarms,
-            &self.ids,
-            &self.runs,
-            &self.statuses,
-            &self.assignees,
-            &self.roles,
-            &self.capabilities,
-            &self.priorities,
-            &self.attempts,
-            &self.max_attempts,
-            &self.inputs,
-            &self.outputs,
-            &self.errors,
-            &self.created_events,
-            &self.terminal_events,
-        ]
-    }
-
-    fn update_parameters(&self) -> Parameters<'_> {
-        vec![
-            &self.tenants,
-            &self.swarms,
-            &self.ids,
-            &self.runs,
-            &self.statuses,
-            &self.assignees,
-            &self.attempts,
-            &self.max_attempts,
-            &self.outputs,
-            &self.errors,
-            &self.created_events,
-            &self.terminal_events,
-        ]
-    }
-}
-
-#[derive(Default)]
-struct AgentColumns<'a> {
-    tenants: Vec<&'a str>,
-    swarms: Vec<&'a str>,
-    ids: Vec<&'a str>,
-    runs: Vec<&'a str>,
-    roles: Vec<&'a str>,
-    capabilities: Vec<String>,
-    capacities: Vec<Option<i32>>,
-    statuses: Vec<&'static str>,
-    loads: Vec<i32>,
-    seen: Vec<bool>,
-}
-
-impl<'a> AgentColumns<'a> {
-    fn push(&mut self, key: &'a SwarmKey, state: &State, agent: &'a Agent) {
-        self.tenants.push(key.0.as_str());
-        self.swarms.push(key.1.as_str());
-        self.ids.push(agent.id.as_str());
-        self.runs.push(agent.run_id.as_str());
-        self.roles.push(&agent.role);
-        self.capabilities
-            .push(serde_json::Value::from(agent.capabilities.clone()).to_string());
-        self.capacities.push(agent.capacity);
-        self.statuses.push(if agent.live { "live" } else { "lost" });
-        self.loads.push(agent.load);
-        self.seen.push(state.seen_agents.contains(&agent.id));
-    }
-
-    fn parameters(&self) -> Parameters<'_> {
-        vec![
-            &self.tenants,
-            &self.swarms,
-            &self.ids,
-            &self.runs,
-            &self.roles,
-            &self.capabilities,
-            &self.capacities,
-            &self.statuses,
-            &self.loads,
-            &self.seen,
-        ]
-    }
-}
-
-#[derive(Default)]
-struct LetterColumns<'a> {
-    ids: Vec<Uuid>,
-    entries: Vec<String>,
-    digests: Vec<String>,
-    reasons: Vec<&'static str>,
-    details: Vec<&'a str>,
-    raws: Vec<&'a [u8]>,
-    deliveries: Vec<i32>,
-    swarms: Vec<Option<&'a str>>,
-    events: Vec<Option<&'a str>>,
-    kinds: Vec<Option<&'a str>>,
-}
-
-impl<'a> LetterColumns<'a> {
-    fn of(letters: impl Iterator<Item = &'a NewDeadLetter>) -> Self {
-        let mut columns = Self::default();
-        for letter in letters {
-            let digest = Sha256::digest(&letter.raw);
-            columns.ids.push(Uuid::now_v7());
-            columns.entries.push(letter.entry.to_string());
-            columns
-                .digests
-                .push(digest.iter().map(|byte| format!("{byte:02x}")).collect());
-            columns.reasons.push(letter.reason.as_str());
-            columns.details.push(&letter.detail);
-            columns.raws.push(&letter.raw);
-            columns.deliveries.push(letter.deliveries);
-            columns.swarms.push(letter.swarm_id.as_ref().map(AsRef::as_ref));
-            columns.events.push(letter.event_id.as_ref().map(AsRef::as_ref));
-            columns.kinds.push(letter.event_type.as_deref());
-        }
-        columns
-    }
-
-    /// All letters of a batch come from one stream and so from one tenant's point of view.
-    fn parameters<'b>(&'b self, tenant: &'b &'b str, stream: &'b &'b str) -> Parameters<'b> {
-        vec![
-            &self.ids,
-            tenant,
-            stream,
-            &self.entries,
-            &self.digests,
-            &self.reasons,
-            &self.details,
-            &self.raws,
-            &self.deliveries,
-            &self.swarms,
-            &self.events,
-            &self.kinds,
-        ]
-    }
 }

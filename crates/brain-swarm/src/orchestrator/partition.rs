@@ -23,7 +23,7 @@ use crate::{
     bus::{StreamNames, entry::RawEntry, trim},
     dead_letters::{NewDeadLetter, Reason},
     ids::{EntryId, TenantId},
-    ingest::{self, Batch, Entry, Input, Position},
+    ingest::{self, Batch, Entry, Input, Position, Terms},
     metric_names,
     relay::{Marks, RelayQueue},
 };
@@ -288,6 +288,8 @@ impl Partition {
                     };
                     batch.inputs.push(Input {
                         event,
+                        terms: Terms::Record,
+                        fresh: false,
                         group: batch.inputs.len(),
                         entry: Some(entry),
                     });

@@ -22,6 +22,11 @@ const AGENTS: i64 = 100;
 /// Swarms that one sweep settles.
 const SWARMS: i64 = 32;
 
+/// Batches of one swarm and sweep.
+const BATCHES: usize = 20;
+/// From so many settled tasks more may be left.
+const FULL: usize = 1000;
+
 /// Why a sweep failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -49,14 +54,27 @@ impl Sweep {
             self.publisher.publish(lost).await?;
         }
         for swarm in self.unsettled().await? {
+            self.settle(swarm).await?;
+        }
+        Ok(())
+    }
+
+    /// Settles one swarm, batch by batch while the batches are full: a run with many open tasks is cancelled in one sweep.
+    async fn settle(&self, swarm: (TenantId, SwarmId)) -> Result<(), Error> {
+        for _ in 0..BATCHES {
             let batch = Batch {
-                settle: vec![swarm],
+                settle: vec![swarm.clone()],
                 ..Batch::default()
             };
             match ingest::commit(&self.postgres, &self.streams, &batch).await {
-                Ok(committed) => self.queue.add(committed.relay),
+                Ok(committed) => {
+                    self.queue.add(committed.relay);
+                    if committed.settled < FULL {
+                        break;
+                    }
+                }
                 Err(ingest::Error::Database(error)) => return Err(error.into()),
-                Err(ingest::Error::LeaseLost(_)) => {}
+                Err(ingest::Error::LeaseLost(_)) => break,
             }
         }
         Ok(())

@@ -1,4 +1,5 @@
 UPDATE swarm_agents
 SET last_seen_at = clock_timestamp(), status = 'live'
 WHERE tenant_id = $1 AND swarm_id = $2 AND agent_id = $3
-RETURNING agent_id, swarm_id, run_id, role, capabilities, capacity, status, load, last_seen_at, created_at
+RETURNING agent_id, swarm_id, run_id, role, capabilities, capacity, status, load, last_seen_at, created_at, assignment,
+    draining
