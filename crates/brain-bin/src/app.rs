@@ -1,7 +1,7 @@
 //! The composition root of `brain serve`: builds every part, watches them, and stops them in order.
 //!
-//! Order of stopping: the server takes no new requests and answers those it has; what was accepted for publishing is
-//! committed; the orchestrator ends after its current batch; the connections close. Nothing acknowledged depends on it.
+//! Order of stopping: the server takes no new requests and answers those it has; schedules fire no more; what was accepted
+//! for publishing is committed; the orchestrator ends after its current batch; the connections close. Nothing acknowledged depends on it.
 //!
 //! The orchestrator starts its own consumers again when one dies. A part that ends as a whole cannot be replaced while
 //! others hold handles to it: the process then stops in order with exit code 1, and its supervisor starts it anew.
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brain_config::Config;
-use brain_swarm::{bus, calls, event, ids, orchestrator, publish, relay};
+use brain_swarm::{bus, calls, event, ids, orchestrator, publish, relay, retention, schedules};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -37,6 +37,8 @@ pub(crate) struct App {
     server: brain_http::Server,
     publishing: publish::Service,
     orchestrator: Option<orchestrator::Service>,
+    schedules: Option<schedules::Service>,
+    retention: Option<retention::Service>,
     metrics: PrometheusHandle,
 }
 
@@ -71,6 +73,17 @@ impl App {
                 })
             })
             .unzip();
+        let (schedules, bell) = config
+            .swarm
+            .orchestrator_enabled
+            .then(|| {
+                schedules::Service::new(schedules::Options {
+                    postgres: postgres.clone(),
+                    publisher: publisher.clone(),
+                    clock: schedules::Clock::default(),
+                })
+            })
+            .unzip();
         let event_bus = orchestrator::EventBusProbe::new(
             handle.clone(),
             postgres.clone(),
@@ -83,6 +96,15 @@ impl App {
             config.swarm.task_lease,
             config.bus.max_event_bytes,
         );
+        let retention = handle.clone().filter(|_| config.retention.enabled).map(|orchestrator| {
+            retention::Service::new(retention::Options {
+                postgres: postgres.clone(),
+                streams: bus::StreamNames::new(&config.bus),
+                orchestrator,
+                days: config.retention.days,
+                pace: retention::Pace::default(),
+            })
+        });
         let services = brain_http::Services {
             postgres,
             publisher,
@@ -90,6 +112,7 @@ impl App {
             health: Arc::new(dependencies.health(event_bus)),
             readiness: Arc::new(dependencies.readiness()),
             orchestrator: handle,
+            schedules: bell,
             metrics: recorder::render(metrics.clone()),
             defaults: event::Defaults {
                 generate: true,
@@ -110,6 +133,8 @@ impl App {
             server,
             publishing,
             orchestrator,
+            schedules,
+            retention,
             metrics,
         })
     }
@@ -133,15 +158,24 @@ impl App {
             server,
             publishing,
             orchestrator,
+            schedules,
+            retention,
             metrics,
         } = self;
         let mut parts = Parts::default();
         parts.start("http", config.server.drain_timeout + DRAIN_EXTRA, |stop| {
             server.run(stop)
         });
+        // Before what it hands its events to, because parts stop in this order.
+        if let Some(schedules) = schedules {
+            parts.start("schedules", STOP_PATIENCE, |stop| schedules.run(stop));
+        }
         parts.start("publish", STOP_PATIENCE, |stop| publishing.run(stop));
         if let Some(orchestrator) = orchestrator {
             parts.start("orchestrator", STOP_PATIENCE, |stop| orchestrator.run(stop));
+        }
+        if let Some(retention) = retention {
+            parts.start("retention", STOP_PATIENCE, |stop| retention.run(stop));
         }
         // Nothing depends on these two; a panic of theirs is logged and harms nobody.
         let beside = [

@@ -95,7 +95,18 @@ impl Client {
 
     /// Sends a change with a JSON body, or without one.
     pub(crate) async fn post(&self, path: &[&str], body: Option<Vec<u8>>) -> Result<Value, Error> {
-        let mut request = self.request(Method::POST, path);
+        self.change(Method::POST, path, &[], body).await
+    }
+
+    /// Sends a change of what the path names, with a JSON body, or without one.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<Vec<u8>>,
+    ) -> Result<Value, Error> {
+        let mut request = self.request(method, path).query(query);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }

@@ -8,6 +8,7 @@ mod event;
 mod healthcheck;
 mod listing;
 mod migrate;
+mod schedule;
 mod serve;
 mod task;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Event(command) => once(settings, async |config| event::run(&config, command).await),
         Command::Task(command) => once(settings, async |config| task::run(&config, command).await),
         Command::Agent(command) => once(settings, async |config| agent::run(&config, command).await),
+        Command::Schedule(command) => once(settings, async |config| schedule::run(&config, command).await),
         Command::DeadLetter(command) => once(settings, async |config| dead_letter::run(&config, command).await),
         Command::Doctor(args) => once(settings, async |config| doctor::run(&config, &args).await),
         Command::Config(command) => config::run(settings, &command),

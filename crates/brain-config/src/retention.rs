@@ -29,9 +29,9 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         "false",
         Valid::Flag,
         Access::Flag(|config| &mut config.retention.enabled),
-        "Whether rows older than the retention time are removed.",
-    )
-    .not_effective_yet(),
+        "Whether events, ended tasks and dead letters older than the retention time are removed, every hour, by the replica \
+         that consumes the first stream. What an open run or task still needs stays.",
+    ),
     Definition::new(
         Section::Retention,
         "STUDIO_BRAIN_RETENTION_DAYS",
@@ -43,6 +43,5 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         },
         Access::U32(|config| &mut config.retention.days),
         "Age from which a row may be removed.",
-    )
-    .not_effective_yet(),
+    ),
 ];

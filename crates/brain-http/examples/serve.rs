@@ -21,6 +21,7 @@ use brain_swarm::{
     orchestrator::{self, EventBusProbe},
     publish,
     relay::RelayQueue,
+    schedules,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         replica_id: replica_id.clone(),
     });
 
+    let (scheduling, schedules) = schedules::Service::new(schedules::Options {
+        postgres: postgres.clone(),
+        publisher: publisher.clone(),
+        clock: schedules::Clock::default(),
+    });
+
     let patience = Duration::from_secs(5);
     let readiness = Health::new(patience).with(PostgresProbe::new(postgres.clone()));
     let event_bus = EventBusProbe::new(
@@ -74,6 +81,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         health: Arc::new(health),
         readiness: Arc::new(readiness),
         orchestrator: Some(orchestrator),
+        schedules: Some(schedules),
         metrics: Arc::new(move || recorder.render()),
         defaults: Defaults {
             generate: true,
@@ -93,6 +101,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // First the requests end, then what they rely on.
     let (serving, working) = (CancellationToken::new(), CancellationToken::new());
     let work = [
+        tokio::spawn(scheduling.run(working.clone())),
         tokio::spawn(publishing.run(working.clone())),
         tokio::spawn(orchestrating.run(working.clone())),
     ];

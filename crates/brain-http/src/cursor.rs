@@ -26,6 +26,8 @@ pub(crate) enum List {
     Agents = b'a',
     /// Dead letters; the position is a dead letter's id.
     DeadLetters = b'd',
+    /// Schedules; the position is a schedule id.
+    Schedules = b's',
 }
 
 /// A list with its filters: what a cursor is valid for.

@@ -6,6 +6,7 @@ mod agents;
 mod dead_letters;
 mod events;
 mod health;
+mod schedules;
 mod schemas;
 mod status;
 mod tasks;
@@ -36,7 +37,7 @@ pub(crate) struct Route {
 }
 
 /// All routes; those that are asked most often come first.
-pub(crate) const TABLE: [Route; 15] = [
+pub(crate) const TABLE: [Route; 17] = [
     Route {
         template: "/api/swarm/events",
         allow: "GET, HEAD, POST",
@@ -111,6 +112,16 @@ pub(crate) const TABLE: [Route; 15] = [
         template: "/api/swarm/dead-letters/{deadLetterId}/replay",
         allow: "POST",
         handlers: || post(dead_letters::replay),
+    },
+    Route {
+        template: "/api/swarm/schedules",
+        allow: "GET, HEAD",
+        handlers: || get(schedules::list),
+    },
+    Route {
+        template: "/api/swarm/schedules/{scheduleId}",
+        allow: "DELETE, GET, HEAD, PUT",
+        handlers: || get(schedules::show).put(schedules::put).delete(schedules::remove),
     },
 ];
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use brain_connectivity::{health::Health, postgres::Postgres};
-use brain_swarm::{calls::Calls, event::Defaults, orchestrator, publish::Publisher};
+use brain_swarm::{calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules};
 use jiff::Timestamp;
 
 /// The parts of a running brain that the HTTP interface needs.
@@ -21,6 +21,8 @@ pub struct Services {
     pub readiness: Arc<Health>,
     /// The orchestrator of this process, where one runs.
     pub orchestrator: Option<orchestrator::Handle>,
+    /// What fires schedules in this process, where it does: told of each change.
+    pub schedules: Option<schedules::Handle>,
     /// Renders all metrics in the Prometheus text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// What fills the gaps of a published event; its swarm also serves requests that name none.

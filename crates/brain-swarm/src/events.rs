@@ -1,4 +1,6 @@
 //! Reading the events of a swarm, in the order in which they were committed.
+//!
+//! Invariant: what a page leaves out because it is gone, the page says.
 
 use brain_connectivity::postgres::{self, Postgres};
 use jiff::Timestamp;
@@ -75,9 +77,21 @@ pub struct StoredEvent {
     pub note: Option<String>,
 }
 
+/// Events that were asked for and are gone, because they grew too old. Both numbers are part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gap {
+    /// The first that is gone.
+    pub from_seq: i64,
+    /// The last that is gone.
+    pub to_seq: i64,
+}
+
 /// Some events, in order of `seq`.
 #[derive(Debug, Clone)]
 pub struct Page {
+    /// What is missing before the events, whatever the query filters: nobody knows any more what it was.
+    pub gap: Option<Gap>,
     /// The events.
     pub events: Vec<StoredEvent>,
     /// Read on after this `seq`; `None` when nothing newer exists now. A page may be short and still have one.
@@ -93,33 +107,34 @@ pub struct Page {
 pub async fn list(postgres: &Postgres, query: &Query) -> Result<Page, postgres::Error> {
     let client = postgres.client().await?;
     let statement = client.prepare_cached(include_str!("sql/select_events.sql")).await?;
-    let newest = client
-        .prepare_cached("SELECT last_seq FROM swarm_sequences WHERE tenant_id = $1 AND swarm_id = $2")
-        .await?;
     let (tenant, swarm) = (query.tenant_id.as_str(), query.swarm_id.as_str());
-    let last_seq: i64 = client
-        .query_opt(&newest, &[&tenant, &swarm])
-        .await?
-        .map_or(0, |row| row.get(0));
-    // What comes after the newest number known now is left to the next page, so that the page and its number agree.
-    let until = query.after.saturating_add(SCAN).min(last_seq);
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
     let run = query.run_id.as_ref().map(AsRef::<str>::as_ref);
     let actor = query.actor_id.as_ref().map(AsRef::<str>::as_ref);
     let rows = client
         .query(
             &statement,
-            &[&tenant, &swarm, &query.after, &until, &run, &query.kind, &actor, &limit],
+            &[&tenant, &swarm, &query.after, &SCAN, &run, &query.kind, &actor, &limit],
         )
         .await?;
-    let events: Vec<StoredEvent> = rows.iter().map(|row| stored_event(&query.swarm_id, row)).collect();
+    let (last_seq, pruned_seq): (i64, i64) = rows.first().map_or((0, 0), |row| (row.get(15), row.get(16)));
+    let events: Vec<StoredEvent> = rows
+        .iter()
+        .filter(|row| row.get::<_, Option<i64>>(0).is_some())
+        .map(|row| stored_event(&query.swarm_id, row))
+        .collect();
+    let begin = query.after.max(pruned_seq);
     let full = events.len() >= query.limit;
     let reached = if full {
-        events.last().map_or(query.after, |event| event.seq)
+        events.last().map_or(begin, |event| event.seq)
     } else {
-        until
+        begin.saturating_add(SCAN).min(last_seq)
     };
     Ok(Page {
+        gap: (query.after < pruned_seq).then(|| Gap {
+            from_seq: query.after + 1,
+            to_seq: pruned_seq,
+        }),
         next_after: (reached < last_seq).then_some(reached),
         events,
         last_seq,

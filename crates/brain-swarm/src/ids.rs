@@ -139,6 +139,10 @@ text_id!(
     TaskId, "taskId", MAX_ID_BYTES
 );
 text_id!(
+    /// A schedule within its swarm.
+    ScheduleId, "scheduleId", MAX_ID_BYTES
+);
+text_id!(
     /// An event within its swarm.
     EventId, "id", MAX_ID_BYTES
 );

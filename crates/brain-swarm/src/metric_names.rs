@@ -14,9 +14,13 @@ pub const RELAYED: &str = "studio_brain_relayed_events_total";
 pub const DEAD_LETTERS: &str = "studio_brain_dead_letters_total";
 /// Agents found lost. Counter.
 pub const AGENTS_LOST: &str = "studio_brain_agents_lost_total";
+/// Tasks created by schedules. Counter.
+pub const SCHEDULE_FIRINGS: &str = "studio_brain_schedule_firings_total";
+/// Old rows removed, by `kind`: `event`, `task`, `run`, `budget` or `dead_letter`. Counter.
+pub const PRUNED: &str = "studio_brain_pruned_rows_total";
 
 /// All of them with what they mean, for whoever describes them to a recorder: `(name, meaning)`.
-pub const ALL: [(&str, &str); 6] = [
+pub const ALL: [(&str, &str); 8] = [
     (INGESTED, "Events given to a transaction, by source"),
     (BATCH_SIZE, "Events of one ingest transaction, by source"),
     (
@@ -26,6 +30,8 @@ pub const ALL: [(&str, &str); 6] = [
     (RELAYED, "Events put on a stream by the relay"),
     (DEAD_LETTERS, "Stream entries that became dead letters, by reason"),
     (AGENTS_LOST, "Agents that stopped sending heartbeats"),
+    (SCHEDULE_FIRINGS, "Tasks created by schedules"),
+    (PRUNED, "Rows removed because of their age, by kind"),
 ];
 
 #[allow(clippy::cast_precision_loss, reason = "batches are small")]

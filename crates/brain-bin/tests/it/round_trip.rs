@@ -202,3 +202,51 @@ async fn a_server_with_a_token_refuses_changes_without_it() {
     );
     assert!(!brain.stderr().contains("letmein"));
 }
+
+#[tokio::test]
+async fn a_schedule_is_put_fires_and_is_deleted() {
+    let database = migrated().await;
+    let mut config = database.config();
+    config.swarm.orchestrator_enabled = true;
+    let brain = BrainProcess::start(&config, &[]).await;
+    let put = [
+        "schedule",
+        "put",
+        "often",
+        "--cron",
+        "* * * * * *",
+        "--time-zone",
+        "Europe/Berlin",
+        "--task",
+        r#"{"inputs":{"n":1}}"#,
+    ];
+    assert_eq!(brain.json(&put).await["actorId"], "cli");
+    let task = eventually("a task of the schedule", async || {
+        let schedule = brain.json(&["schedule", "show", "often"]).await;
+        schedule["lastTaskId"].as_str().map(str::to_owned)
+    })
+    .await;
+    assert_eq!(brain.json(&["task", "show", &task]).await["inputs"], json!({"n": 1}));
+    let table = brain.cli(&["schedule", "list"]).await.stdout;
+    assert!(
+        table.starts_with("SCHEDULE") && table.contains("Europe/Berlin"),
+        "{table}"
+    );
+
+    let deleted = brain.cli(&["schedule", "delete", "often"]).await;
+    assert_eq!((deleted.code, deleted.stdout.trim()), (Some(0), "deleted often"));
+    let unknown = brain.cli(&["schedule", "delete", "often"]).await;
+    assert_eq!(unknown.code, Some(1));
+    assert!(
+        unknown.stderr.contains("there is no schedule often"),
+        "{}",
+        unknown.stderr
+    );
+    let wrong = brain.cli(&["schedule", "put", "x", "--cron", "0 25 * * *"]).await;
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.stderr.contains("the hour is"), "{}", wrong.stderr);
+    let task = brain
+        .cli(&["schedule", "put", "x", "--cron", "@daily", "--task", "[]"])
+        .await;
+    assert!(task.stderr.contains("must hold a JSON object"), "{}", task.stderr);
+}

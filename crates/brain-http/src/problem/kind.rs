@@ -75,6 +75,8 @@ kinds! {
     UriTooLong, "uri-too-long", "URI too long", URI_TOO_LONG;
     /// An event breaks the rules of the envelope or the schema of its type.
     InvalidEvent, "invalid-event", "Invalid event", UNPROCESSABLE_ENTITY;
+    /// A schedule that could never work.
+    InvalidSchedule, "invalid-schedule", "Invalid schedule", UNPROCESSABLE_ENTITY;
     /// The database cannot hold the data.
     Rejected, "rejected", "Rejected", UNPROCESSABLE_ENTITY;
     /// Too many requests wait already.
@@ -141,6 +143,7 @@ mod tests {
         413 urn:studio-brain:problem:event-too-large Event too large
         414 urn:studio-brain:problem:uri-too-long URI too long
         422 urn:studio-brain:problem:invalid-event Invalid event
+        422 urn:studio-brain:problem:invalid-schedule Invalid schedule
         422 urn:studio-brain:problem:rejected Rejected
         429 urn:studio-brain:problem:overloaded Overloaded
         431 urn:studio-brain:problem:headers-too-large Headers too large

@@ -4,7 +4,7 @@
 //! said is the cause, for the log.
 
 use brain_connectivity::postgres::{self, Kind as Fault};
-use brain_swarm::{dead_letters, event::Invalid, ids::InvalidId, publish};
+use brain_swarm::{dead_letters, event::Invalid, ids::InvalidId, publish, schedules};
 
 use super::{Kind, Problem};
 
@@ -80,6 +80,12 @@ impl From<publish::Error> for Problem {
             )
             .caused_by(cause),
         }
+    }
+}
+
+impl From<schedules::Invalid> for Problem {
+    fn from(error: schedules::Invalid) -> Self {
+        Self::new(Kind::InvalidSchedule, shortened(&error.to_string()))
     }
 }
 

@@ -38,6 +38,8 @@ struct Receipt {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<events::Gap>,
     events: Vec<events::StoredEvent>,
     next_cursor: Option<String>,
     last_seq: i64,
@@ -116,6 +118,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
     reply::json(
         StatusCode::OK,
         &Page {
+            gap: page.gap,
             events: page.events,
             next_cursor: page.next_after.map(|after| scope.encode(&after.to_string())),
             last_seq: page.last_seq,

@@ -73,6 +73,7 @@ impl Setup {
             health: Arc::new(probes.clone()),
             readiness: Arc::new(probes),
             orchestrator: None,
+            schedules: None,
             metrics: Arc::new(move || recorder.render()),
             defaults: Defaults {
                 generate: true,

@@ -8,7 +8,7 @@ use crate::{
     shown::{check, whole},
 };
 
-const GETS: [&str; 11] = [
+const GETS: [&str; 12] = [
     "/healthz",
     "/readyz",
     "/health/dependencies",
@@ -19,6 +19,7 @@ const GETS: [&str; 11] = [
     "/api/swarm/tasks",
     "/api/swarm/agents",
     "/api/swarm/dead-letters",
+    "/api/swarm/schedules",
     "/api/swarm/schemas",
 ];
 

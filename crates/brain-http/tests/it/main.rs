@@ -13,5 +13,6 @@ mod log;
 mod publish;
 mod raw;
 mod reading;
+mod schedules;
 mod shown;
 mod status;

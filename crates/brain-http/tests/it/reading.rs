@@ -97,6 +97,33 @@ async fn events_are_read_in_order_page_by_page() {
 }
 
 #[tokio::test]
+async fn events_that_are_gone_are_an_explicit_gap() {
+    let brain = Brain::start().await;
+    a_small_swarm(&brain).await;
+    brain
+        .database
+        .client()
+        .await
+        .batch_execute("DELETE FROM swarm_events WHERE seq <= 3; UPDATE swarm_sequences SET pruned_seq = 3")
+        .await
+        .unwrap();
+    snapshot(&brain, "events_gap", "/api/swarm/events?limit=1").await;
+    let gap = async |query: &str| json_of(&brain, &format!("/api/swarm/events?{query}")).await["gap"].clone();
+    assert_eq!(gap("after=2&type=never.seen").await, json!({"fromSeq": 3, "toSeq": 3}));
+    assert_eq!(gap("after=3").await, Value::Null);
+    // The next page does not say it again.
+    let seqs: Vec<Value> = all(&brain, "events", "")
+        .await
+        .iter()
+        .map(|event| event["seq"].clone())
+        .collect();
+    assert_eq!(seqs, [4, 5, 6, 7]);
+    let page = json_of(&brain, "/api/swarm/events?limit=1").await;
+    let cursor = page["nextCursor"].as_str().unwrap();
+    assert_eq!(gap(&format!("limit=1&cursor={cursor}")).await, Value::Null);
+}
+
+#[tokio::test]
 async fn tasks_are_listed_filtered_and_shown() {
     let brain = Brain::start().await;
     a_small_swarm(&brain).await;

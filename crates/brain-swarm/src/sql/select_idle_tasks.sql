@@ -60,10 +60,6 @@ CROSS JOIN LATERAL (
                 AND a.assignment = 'push' AND a.role <> 'orchestrator' AND (a.capacity IS NULL OR a.load < a.capacity)
                 AND (waiting.wanted_role IS NULL OR waiting.wanted_role = a.role)
                 AND (waiting.wanted_capability IS NULL OR waiting.wanted_capability = ANY (a.capabilities))))
-        AND EXISTS (
-            SELECT 1 FROM swarm_agents a
-            WHERE a.tenant_id = wanted.tenant_id AND a.swarm_id = wanted.swarm_id AND a.assignment = 'push'
-                AND a.role <> 'orchestrator')
      ORDER BY waiting.priority DESC, waiting.position
      LIMIT $3)
 ) AS i

@@ -2,6 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bus;
+mod crowd;
 mod flow;
 mod replicas;
+mod retention;
+mod schedules;
+mod tasks;
+mod worker;
 mod world;

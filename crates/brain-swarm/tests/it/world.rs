@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) stop: CancellationToken,
     orchestrated: bool,
     tasks: Vec<JoinHandle<()>>,
-    _database: TestDatabase,
+    _database: Option<TestDatabase>,
 }
 
 impl World {
@@ -62,7 +62,7 @@ impl World {
             stop,
             orchestrated: false,
             tasks,
-            _database: database,
+            _database: Some(database),
         }
     }
 
@@ -124,6 +124,39 @@ impl World {
             (events.len() >= count).then_some(events)
         })
         .await
+    }
+
+    /// One more process over the same database: a publisher of its own.
+    pub(crate) async fn beside(other: &Self) -> Self {
+        let postgres = Postgres::open(&other.config.postgres).unwrap();
+        let streams = StreamNames::new(&other.config.bus);
+        let (service, publisher) = publish::Service::new(
+            postgres.clone(),
+            streams,
+            other.config.bus.batch_size,
+            RelayQueue::default(),
+        );
+        Self {
+            config: other.config.clone(),
+            redis: other.redis.clone(),
+            publisher,
+            tasks: vec![tokio::spawn(service.run(other.stop.clone()))],
+            postgres,
+            stop: other.stop.clone(),
+            orchestrated: other.orchestrated,
+            _database: None,
+        }
+    }
+
+    /// Changes the database behind everybody's back.
+    pub(crate) async fn sql(&self, statement: &str) {
+        self.postgres
+            .client()
+            .await
+            .unwrap()
+            .batch_execute(statement)
+            .await
+            .unwrap();
     }
 
     /// Waits until the outbox is empty, where somebody relays it, and checks every invariant.

@@ -46,14 +46,22 @@ pub(super) async fn run(config: &Config, args: &TailArgs) -> anyhow::Result<Verd
         outage: false,
     };
     let mut all = Vec::new();
+    let mut gaps = None;
     while tail.left != Some(0) {
-        let (events, more) = match tail.next().await {
+        let (gap, events, more) = match tail.next().await {
             Err(error) if args.follow && error.retryable() => {
                 tail.wait_out(&error).await;
                 continue;
             }
             answered => answered?,
         };
+        if let Some(gap) = gap {
+            match args.output {
+                ListFormat::Json => gaps = gaps.or(Some(gap)),
+                ListFormat::Jsonl => render::print_json_line(&json!({ "gap": gap }))?,
+                ListFormat::Table => render::print(&gap_line(&gap))?,
+            }
+        }
         match args.output {
             ListFormat::Json => all.extend(events),
             ListFormat::Jsonl => events.iter().try_for_each(render::print_json_line)?,
@@ -68,7 +76,11 @@ pub(super) async fn run(config: &Config, args: &TailArgs) -> anyhow::Result<Verd
         tokio::time::sleep(PAUSE).await;
     }
     if args.output == ListFormat::Json {
-        render::print_json(&json!({ "events": all }))?;
+        let mut document = json!({ "events": all });
+        if let (Some(gap), Some(fields)) = (gaps, document.as_object_mut()) {
+            fields.insert("gap".to_owned(), gap);
+        }
+        render::print_json(&document)?;
     }
     Ok(Verdict::Ok)
 }
@@ -104,8 +116,8 @@ struct Tail {
 }
 
 impl Tail {
-    /// The next events, and whether there are more at this moment.
-    async fn next(&mut self) -> Result<(Vec<Value>, bool), Error> {
+    /// What is missing before the next events, the events, and whether there are more at this moment.
+    async fn next(&mut self) -> Result<(Option<Value>, Vec<Value>, bool), Error> {
         let mut query = self.filters.clone();
         query.push(("limit", self.left.unwrap_or(PAGE).min(PAGE).to_string()));
         query.push(match &self.place {
@@ -124,7 +136,8 @@ impl Tail {
         if !more {
             self.place = Place::After(self.newest);
         }
-        Ok((items, more))
+        let gap = document.get("gap").filter(|gap| gap.is_object()).cloned();
+        Ok((gap, items, more))
     }
 
     /// Says once that the server is away, and waits a little.
@@ -135,6 +148,17 @@ impl Tail {
         self.outage = true;
         tokio::time::sleep(OUTAGE_PAUSE).await;
     }
+}
+
+/// What stands in the place of events that the brain no longer has.
+fn gap_line(gap: &Value) -> String {
+    let line = format!(
+        "{:>7}  gap: events {} to {} are gone, they grew too old",
+        "...",
+        text(gap, "fromSeq"),
+        text(gap, "toSeq")
+    );
+    escaped(&line).into_owned()
 }
 
 fn line(event: &Value) -> String {
@@ -159,6 +183,11 @@ fn line(event: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gap_is_a_line_of_its_own() {
+        insta::assert_snapshot!(gap_line(&json!({"fromSeq": 1, "toSeq": 980})), @"    ...  gap: events 1 to 980 are gone, they grew too old");
+    }
 
     #[test]
     fn an_event_is_one_line_whatever_it_holds() {

@@ -1,0 +1,169 @@
+//! `/api/swarm/schedules`: storing, reading and removing schedules.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use brain_swarm::{
+    ids::{ActorId, ScheduleId},
+    schedules::{self, Clock, Definition, Key, MissedRuns, Schedule, Wish},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Segment, segment, swarm};
+use crate::{
+    app::App,
+    body,
+    cursor::{List, Scope},
+    problem::{Kind, Problem, shortened},
+    query::Query,
+    reply,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    schedules: Vec<Schedule>,
+    next_cursor: Option<String>,
+}
+
+/// A schedule as callers write it.
+#[derive(Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "a schedule as a JSON object"
+)]
+struct Given {
+    cron: String,
+    #[serde(default = "utc")]
+    time_zone: String,
+    #[serde(default)]
+    missed_runs: MissedRuns,
+    task: Map<String, Value>,
+    #[serde(default = "enabled")]
+    enabled: bool,
+    actor_id: Option<ActorId>,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+fn enabled() -> bool {
+    true
+}
+
+/// Stores a schedule, new or in place of the one with its id.
+pub(crate) async fn put(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+    let query = Query::parse(request.uri().query(), &["swarmId"])?;
+    let key = key(&app, path, &query)?;
+    let body = body::read(request.into_body(), app.body_limits).await?;
+    let given = read(&body)?;
+    let actor_id = match given.actor_id {
+        Some(actor) => actor,
+        None => ActorId::new("api")?,
+    };
+    let wish = Wish {
+        cron: given.cron,
+        time_zone: given.time_zone,
+        missed_runs: given.missed_runs,
+        task: given.task,
+        enabled: given.enabled,
+        actor_id,
+    };
+    let definition = Definition::new(key, wish, app.services.max_event_bytes)?;
+    let services = app.services.clone();
+    // A caller that hangs up must not come between storing it and telling whoever fires it.
+    let stored = app.to_the_end(async move {
+        let stored = schedules::put(&services.postgres, Clock::default(), &definition).await?;
+        if let Some(service) = &services.schedules {
+            service.ring();
+        }
+        Ok(stored)
+    });
+    reply::json(StatusCode::OK, &stored.await?)
+}
+
+/// Schedules of a swarm by id, by page.
+pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["swarmId", "cursor", "limit"])?;
+    let mut wanted = schedules::Query {
+        tenant_id: app.tenant.clone(),
+        swarm_id: swarm(&app, &query)?,
+        after: None,
+        limit: query.limit()?,
+    };
+    let scope = Scope::new(List::Schedules, &[Some(wanted.swarm_id.as_str())]);
+    wanted.after = query.text("cursor").map(|cursor| scope.decode_as(cursor)).transpose()?;
+    let page = schedules::list(&app.services.postgres, &wanted).await?;
+    let next_cursor = page.next.map(|schedule| scope.encode(schedule.as_str()));
+    reply::json(
+        StatusCode::OK,
+        &Page {
+            schedules: page.schedules,
+            next_cursor,
+        },
+    )
+}
+
+/// One schedule.
+pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["swarmId"])?;
+    let key = key(&app, path, &query)?;
+    match schedules::get(&app.services.postgres, &key).await? {
+        Some(schedule) => reply::json(StatusCode::OK, &schedule),
+        None => Err(unknown(&key)),
+    }
+}
+
+/// Removes a schedule; the tasks that it created stay.
+pub(crate) async fn remove(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["swarmId"])?;
+    let key = key(&app, path, &query)?;
+    // One statement, which is done or not done: no need to detach it from the connection.
+    if schedules::delete(&app.services.postgres, &key).await? {
+        Ok(reply::empty(StatusCode::NO_CONTENT))
+    } else {
+        Err(unknown(&key))
+    }
+}
+
+fn key(app: &App, path: Segment, query: &Query<'_>) -> Result<Key, Problem> {
+    let schedule_id: ScheduleId = segment("scheduleId", path)?;
+    Ok(Key {
+        tenant_id: app.tenant.clone(),
+        swarm_id: swarm(app, query)?,
+        schedule_id,
+    })
+}
+
+fn unknown(key: &Key) -> Problem {
+    let (schedule, swarm) = (&key.schedule_id, &key.swarm_id);
+    Problem::new(
+        Kind::NotFound,
+        format!("there is no schedule {schedule} in swarm {swarm}"),
+    )
+}
+
+fn read(body: &[u8]) -> Result<Given, Problem> {
+    // A list of the values in their order would be taken for the object.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::new(
+            Kind::InvalidSchedule,
+            "the body is not a schedule: write a JSON object, not a list",
+        ));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let kind = if error.is_data() {
+            Kind::InvalidSchedule
+        } else {
+            Kind::MalformedJson
+        };
+        Problem::new(kind, shortened(&format!("the body is not a schedule: {error}")))
+    })
+}
