@@ -12,12 +12,12 @@ ALTER TABLE swarm_runs
 CREATE INDEX swarm_runs_ended ON swarm_runs (tenant_id, swarm_id, finished_at) WHERE state <> 'open';
 
 -- By the time of creation, which no reservation changes.
-CREATE INDEX swarm_budgets_by_age ON swarm_budgets (tenant_id, swarm_id, created_at);
+CREATE INDEX swarm_budgets_by_age ON swarm_budgets (created_at, swarm_id, tenant_id);
 
 -- Whether a budget still has tasks that ended; the open ones have an index already.
-CREATE INDEX swarm_tasks_ended_by_budget ON swarm_tasks (tenant_id, swarm_id, budget_id)
+CREATE INDEX swarm_tasks_ended_by_budget ON swarm_tasks (budget_id, swarm_id, tenant_id)
     WHERE status IN ('completed', 'failed', 'cancelled') AND budget_id IS NOT NULL;
 
 -- What goes with its task.
-CREATE INDEX swarm_budget_reservations_settled ON swarm_budget_reservations (tenant_id, swarm_id, task_id)
+CREATE INDEX swarm_budget_reservations_settled ON swarm_budget_reservations (task_id, swarm_id, tenant_id)
     WHERE settled IS NOT NULL;

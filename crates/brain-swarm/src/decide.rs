@@ -2,7 +2,8 @@
 //!
 //! Invariants: no I/O, no clock but the one in the state, no randomness; a terminal task changes only when it is retried by
 //! hand; a task is given only to an agent that is live and fits; whoever speaks of a task under lease without the right token
-//! is refused; what is refused changes nothing, except that a budget that is asked for too much is paused.
+//! is refused; what is refused changes nothing, except that its actor was heard and that a budget that is asked for too much
+//! is paused.
 
 mod agent;
 mod agents;
@@ -137,6 +138,10 @@ refusals! {
     TaskNotEnded = "the task has not ended badly, so there is nothing to retry",
     /// Another agent has it.
     HeldByAnother = "the task is held by another agent",
+    /// Nobody has it, so nobody can speak for it.
+    NotHeld = "nobody holds the task",
+    /// Its time has not come.
+    NotYet = "the task is not to be started yet",
     /// The lease ran out, or the token is an old one, or none is given for a task under lease.
     LeaseLost = "the lease on the task is lost: it ran out, or the fencing token is not the one of the current claim",
     /// It was begun already.
@@ -172,7 +177,7 @@ refusals! {
     /// The run has ended.
     RunEnded = "the run has ended already",
     /// The run was called off.
-    RunCancelled = "the run was cancelled, so no task is created in it",
+    RunCancelled = "the run was cancelled, so no task is created or begun in it",
     /// A budget is not there.
     UnknownBudget = "the budget is unknown",
     /// Its id is taken.
@@ -247,5 +252,7 @@ fn agent_id(payload: &Value, field: &str) -> Option<ActorId> {
     text(payload, field).and_then(|id| ActorId::new(id).ok())
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

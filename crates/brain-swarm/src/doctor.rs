@@ -147,7 +147,10 @@ async fn sql_checks(postgres: &Postgres, relay_deadline: Duration) -> Result<Vec
         .read_only(true)
         .start()
         .await?;
-    transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
+    // The checks join whole tables. What the planner believes of new ones would have it look up each row by itself.
+    transaction
+        .batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'")
+        .await?;
     let mut findings = Vec::with_capacity(CHECKS.len());
     for check in &CHECKS {
         let count: i64 = transaction.query_one(check.counted, &[]).await?.get(0);

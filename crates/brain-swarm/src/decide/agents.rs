@@ -34,7 +34,7 @@ pub(super) fn join(state: &mut State, event: &Event, pulls: bool) {
         draining: false,
         live: true,
         load: 0,
-        last_seen_at: jiff::Timestamp::UNIX_EPOCH,
+        last_seen_at: state.now,
     });
 }
 

@@ -97,16 +97,17 @@ pub(super) fn reserved(state: &mut State, event: &Event) -> Decision {
     let (Some(id), Some(units)) = (text(&event.payload, "reservationId"), number(&event.payload, "units")) else {
         return Refusal::UnknownReservation.into();
     };
+    let Some(stored) = state.task(&task) else {
+        return Refusal::UnknownTask.into();
+    };
     if let Some(known) = state.reservation(&id) {
-        return if known.task == task && known.units == units {
+        // What an earlier attempt reserved is over: it is not reserved for this one.
+        return if known.task == task && known.units == units && known.token == stored.token {
             Decision::repeated()
         } else {
             Refusal::UnknownReservation.into()
         };
     }
-    let Some(stored) = state.task(&task) else {
-        return Refusal::UnknownTask.into();
-    };
     let (token, run, origin) = (stored.token, stored.run_id.clone(), stored.origin.clone());
     let Some(budget) = stored.budget.as_ref().and_then(|id| state.budget(id)).cloned() else {
         return Refusal::NoBudget.into();
@@ -152,7 +153,8 @@ pub(super) fn settled(state: &mut State, event: &Event) -> Decision {
         Err(refusal) => return refusal.into(),
     };
     let known = text(&event.payload, "reservationId").and_then(|id| state.reservation(&id).cloned());
-    let Some(known) = known.filter(|known| known.task == task) else {
+    let token = state.task(&task).map(|task| task.token);
+    let Some(known) = known.filter(|known| known.task == task && Some(known.token) == token) else {
         return Refusal::UnknownReservation.into();
     };
     let spent = event

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{BudgetState, FollowUp, Lease, ORCHESTRATOR_ROLE, Refusal, State, Task, TaskStatus, Wait};
+use super::{BudgetState, FollowUp, Lease, ORCHESTRATOR_ROLE, Refusal, State, Task, TaskStatus, Wait, tasks};
 use crate::{
     event::EventType,
     ids::{ActorId, TaskId},
@@ -27,7 +27,7 @@ pub struct Claimed {
     pub tasks: Vec<TaskId>,
     /// One event for each.
     pub follow_ups: Vec<FollowUp>,
-    /// Tasks were met that wait for their budget: others may stand behind them.
+    /// Tasks were met that wait for their budget or are another's: others may stand behind them.
     pub look_again: bool,
 }
 
@@ -59,7 +59,17 @@ pub fn claim(state: &mut State, claim: &Claim) -> Result<Claimed, Refusal> {
             break;
         }
         let Some(task) = state.task(&id) else { continue };
-        if !suits(state, claim, task) {
+        if tasks::called_off(state, task).is_some() || !state.key_is_free(task) {
+            continue;
+        }
+        if named_another(state, claim, task) {
+            // Given to the one it names here, once, instead of being stepped over by every claim of the others.
+            let origin = task.origin.clone();
+            tasks::give(state, &id, Some(&origin), &mut claimed.follow_ups);
+            claimed.look_again = true;
+            continue;
+        }
+        if task.attempt >= task.max_attempts || !state.agent(&claim.agent).is_some_and(|agent| agent.fits(task)) {
             continue;
         }
         let budget = task.budget.as_ref().and_then(|id| state.budget(id));
@@ -74,15 +84,12 @@ pub fn claim(state: &mut State, claim: &Claim) -> Result<Claimed, Refusal> {
     Ok(claimed)
 }
 
-fn suits(state: &State, claim: &Claim, task: &Task) -> bool {
-    let named_another = task
-        .wanted_agent
-        .as_ref()
-        .is_some_and(|named| *named != claim.agent && state.is_live(named));
-    !named_another
-        && task.attempt < task.max_attempts
-        && state.agent(&claim.agent).is_some_and(|agent| agent.fits(task))
-        && state.key_is_free(task)
+/// Whether the task is meant for another agent, who could take it.
+fn named_another(state: &State, claim: &Claim, task: &Task) -> bool {
+    let named = task.wanted_agent.as_ref().filter(|named| **named != claim.agent);
+    named
+        .and_then(|named| state.agent(named))
+        .is_some_and(|named| named.live && !named.draining)
 }
 
 fn start(state: &mut State, claim: &Claim, id: &TaskId, claimed: &mut Claimed) {

@@ -18,7 +18,13 @@ const MAX_ERROR_CHARS: usize = 8192;
 
 /// Its worker says that a task ended. `itself`: the event is the terminal event; otherwise one follows from it.
 pub(super) fn ended(state: &mut State, event: &Event, status: TaskStatus, itself: bool) -> Decision {
-    let id = match held(state, event) {
+    let retryable = event.payload.get("retryable").and_then(Value::as_bool).unwrap_or(false);
+    let may = match (held(state, event), task_id(event)) {
+        // What nobody holds may be reported by anybody, as publishers without leases do; but only for good.
+        (Err(Refusal::NotHeld), Some(id)) if itself || !retryable => Ok(id),
+        (may, _) => may,
+    };
+    let id = match may {
         Ok(id) => id,
         Err(Refusal::Repeated) => {
             let again: &[TaskStatus] = match status {
@@ -36,7 +42,6 @@ pub(super) fn ended(state: &mut State, event: &Event, status: TaskStatus, itself
             .unwrap_or_else(|| "no reason given".to_owned())
     });
     let mut decision = Decision::default();
-    let retryable = event.payload.get("retryable").and_then(Value::as_bool).unwrap_or(false);
     let attempts_left = state.task(&id).is_some_and(|task| task.attempt < task.max_attempts);
     if status == TaskStatus::Failed && !itself && retryable && attempts_left {
         let after = number(&event.payload, "retryAfterMs").map(|ms| SignedDuration::from_millis(ms.max(0)));
@@ -75,7 +80,6 @@ pub(super) fn released(state: &mut State, event: &Event) -> Decision {
         Err(refusal) => return refusal.into(),
     };
     let delay = SignedDuration::from_millis(number(&event.payload, "delayMs").unwrap_or(0).max(0));
-    let was_running = state.task(&id).is_some_and(|task| task.status == TaskStatus::Running);
     let mut decision = Decision::default();
     try_again(
         state,
@@ -86,9 +90,6 @@ pub(super) fn released(state: &mut State, event: &Event) -> Decision {
         None,
         &mut decision.follow_ups,
     );
-    if was_running {
-        state.update(&id, |task| task.attempt -= 1);
-    }
     decision
 }
 
@@ -171,7 +172,7 @@ pub(super) fn end_attempt(state: &mut State, id: &TaskId, outcome: &str, error: 
 }
 
 /// The open reservations of a task end with its attempt.
-fn give_back(state: &mut State, id: &TaskId, spent: bool) {
+pub(super) fn give_back(state: &mut State, id: &TaskId, spent: bool) {
     let Some(task) = state.task(id).filter(|task| task.reserved_units > 0) else {
         return;
     };
@@ -197,6 +198,7 @@ pub(super) fn try_again(
     follow_ups: &mut Vec<FollowUp>,
 ) {
     let lost = !matches!(reason, "failed" | "released");
+    let given_up = reason == "released" && state.task(id).is_some_and(|task| task.status == TaskStatus::Running);
     end_attempt(state, id, reason, error, lost);
     let Some(task) = state.task(id) else { return };
     let delay = delay.unwrap_or_else(|| task.backoff.delay(id, task.attempt));
@@ -217,6 +219,7 @@ pub(super) fn try_again(
         task.waiting_for = Some(Wait::Time);
         task.run_at = run_at;
         task.error = Some(error.to_owned());
+        task.attempt -= i32::from(given_up);
     });
     admit(state, id, origin, follow_ups);
 }

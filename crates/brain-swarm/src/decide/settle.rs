@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{BudgetState, FollowUp, RunState, State, Task, TaskStatus, Wait, endings, tasks};
+use super::{FollowUp, Refusal, State, Task, TaskStatus, Wait, endings, tasks};
 use crate::ids::TaskId;
 
 /// Decides what becomes of the tasks that were loaded as idle: those of a cancelled run or a stopped budget are cancelled;
@@ -16,7 +16,7 @@ pub fn settle(state: &mut State) -> Vec<FollowUp> {
     if state.has_pushed_agents() {
         for id in state.queue() {
             let origin = state.task(&id).map(|task| task.origin.clone());
-            tasks::give(state, &id, origin.as_ref(), &mut follow_ups);
+            tasks::admit(state, &id, origin.as_ref(), &mut follow_ups);
         }
     }
     follow_ups
@@ -53,15 +53,10 @@ impl State {
 }
 
 fn called_off(state: &State, task: &Task) -> Option<&'static str> {
-    let run = state.run(&task.run_id);
-    let budget = task.budget.as_ref().and_then(|id| state.budget(id));
-    if run.is_some_and(|run| run.state == RunState::Cancelled) {
-        Some("its run was cancelled")
-    } else if budget.is_some_and(|budget| budget.state == BudgetState::Stopped) {
-        Some("its budget was stopped")
-    } else {
-        None
-    }
+    tasks::called_off(state, task).map(|refusal| match refusal {
+        Refusal::BudgetStopped => "its budget was stopped",
+        _ => "its run was cancelled",
+    })
 }
 
 fn holder_is_lost(state: &State, task: &Task) -> bool {
@@ -74,7 +69,8 @@ fn reclaim(state: &mut State, id: &TaskId, reason: &str, error: &str, follow_ups
     let Some(task) = state.task(id) else { return };
     let origin = task.origin.clone();
     if task.status == TaskStatus::Assigned {
-        // It was not begun: nothing is lost, and no attempt counts.
+        // It was not begun: no attempt counts.
+        endings::give_back(state, id, true);
         state.update(id, |task| {
             task.status = TaskStatus::Created;
             task.waiting_for = Some(Wait::Time);

@@ -36,6 +36,7 @@ pub struct Dependent {
 
 /// Which rows a batch has touched, so that only those are written back.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub(crate) struct Touched {
     pub(crate) new_tasks: Vec<TaskId>,
     is_new: HashSet<TaskId>,
@@ -59,6 +60,7 @@ pub(crate) struct Touched {
 
 /// One swarm, as far as a batch needs it.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub struct State {
     /// The time of the batch, by the clock of the database.
     pub now: Timestamp,
@@ -158,10 +160,13 @@ impl State {
 
     /// Puts in an agent that was read from the database.
     pub fn load_agent(&mut self, agent: Agent) {
+        if self.agents.contains_key(&agent.id) {
+            return;
+        }
         if agent.is_pushed() {
             self.by_load.insert((agent.load, agent.id.clone()));
         }
-        self.agents.entry(agent.id.clone()).or_insert(agent);
+        self.agents.insert(agent.id.clone(), agent);
     }
 
     /// Puts in a concurrency key that was read from the database.
@@ -248,6 +253,15 @@ impl State {
 
     pub(super) fn dependents(&self, id: &TaskId) -> Vec<Dependent> {
         self.dependents.get(id).cloned().unwrap_or_default()
+    }
+
+    /// The tasks that a task still waits for, as far as their edges are known.
+    pub(super) fn unsatisfied(&self, task: &TaskId) -> Vec<TaskId> {
+        let waits = |edge: &Dependent| edge.task == *task && !edge.satisfied;
+        let edges = self.dependents.iter().filter(|(_, edges)| edges.iter().any(waits));
+        let mut on: Vec<TaskId> = edges.map(|(on, _)| on.clone()).collect();
+        on.sort();
+        on
     }
 
     /// Whether one more task of this task's key may be held.
@@ -405,7 +419,7 @@ impl State {
             self.edit_agent(&id, |known| {
                 *known = Agent {
                     load: known.load,
-                    last_seen_at: known.last_seen_at,
+                    last_seen_at: agent.last_seen_at.max(known.last_seen_at),
                     ..agent
                 };
             });
@@ -419,7 +433,11 @@ impl State {
     /// An agent was heard.
     pub(super) fn seen(&mut self, id: &ActorId) {
         if self.agents.contains_key(id) {
-            self.edit_agent(id, |agent| agent.live = true);
+            let now = self.now;
+            self.edit_agent(id, |agent| {
+                agent.live = true;
+                agent.last_seen_at = agent.last_seen_at.max(now);
+            });
             self.touched.seen.insert(id.clone());
         }
     }

@@ -193,6 +193,35 @@ fn wait_of(state: &State, task: &Task) -> Option<Wait> {
     }
 }
 
+/// Why nobody may have a task any more: its run was cancelled, or its budget stopped.
+pub(super) fn called_off(state: &State, task: &Task) -> Option<Refusal> {
+    let run = state.run(&task.run_id);
+    let budget = task.budget.as_ref().and_then(|id| state.budget(id));
+    if run.is_some_and(|run| run.state == RunState::Cancelled) {
+        Some(Refusal::RunCancelled)
+    } else if budget.is_some_and(|budget| budget.state == BudgetState::Stopped) {
+        Some(Refusal::BudgetStopped)
+    } else {
+        None
+    }
+}
+
+/// Why a task that nobody holds may not be given to anybody now, not even by hand.
+fn held_back(state: &State, task: &Task) -> Option<Refusal> {
+    let budget = task.budget.as_ref().and_then(|id| state.budget(id));
+    if let Some(refusal) = called_off(state, task) {
+        Some(refusal)
+    } else if budget.is_some_and(|budget| budget.state == BudgetState::Paused) {
+        Some(Refusal::BudgetPaused)
+    } else if !state.key_is_free(task) {
+        Some(Refusal::KeyInUse)
+    } else if task.unmet > 0 {
+        Some(Refusal::UnknownDependency)
+    } else {
+        None
+    }
+}
+
 /// Lets a created task be handed out if nothing holds it back, and gives it to an agent that listens, if one fits.
 /// `origin`: what the assignment goes back to when no event is being decided.
 pub(super) fn admit(state: &mut State, id: &TaskId, origin: Option<&Origin>, follow_ups: &mut Vec<FollowUp>) {
@@ -213,6 +242,9 @@ pub(super) fn give(state: &mut State, id: &TaskId, origin: Option<&Origin>, foll
     let Some(task) = state.task(id).filter(|task| task.is_ready()) else {
         return;
     };
+    if called_off(state, task).is_some() {
+        return;
+    }
     if let Some(agent) = state.least_loaded(task) {
         let payload = json!({ "taskId": task.id, "agentId": agent, "attempt": task.attempt });
         follow_ups.push(FollowUp {
@@ -253,15 +285,17 @@ pub(super) fn assigned(state: &mut State, event: &Event) -> Decision {
     if task.status.is_held() && task.assignee.as_ref() == Some(&agent) {
         return Refusal::HeldByIt.into();
     }
-    if !task.status.is_held() && !state.key_is_free(task) {
-        return Refusal::KeyInUse.into();
+    if !task.status.is_held()
+        && let Some(refusal) = held_back(state, task)
+    {
+        return refusal.into();
     }
-    if !task.status.is_held() && task.unmet > 0 {
-        return Refusal::UnknownDependency.into();
-    }
-    let id = task.id.clone();
-    if task.status == TaskStatus::Running {
+    let (id, was_running) = (task.id.clone(), task.status == TaskStatus::Running);
+    endings::give_back(state, &id, true);
+    if was_running {
         endings::end_attempt(state, &id, "reassigned", "it was given to another agent", true);
+        // Whoever is given it by hand may try, also when this was the last attempt.
+        state.update(&id, |task| task.max_attempts = task.max_attempts.max(task.attempt + 1));
     }
     hand_over(state, &id, agent);
     Decision::default()
@@ -292,18 +326,23 @@ pub(super) fn held(state: &State, event: &Event) -> Result<TaskId, Refusal> {
     if task.lease.is_some() {
         return Err(Refusal::LeaseLost);
     }
-    match &task.assignee {
-        Some(holder) if task.status.is_held() && *holder != event.actor_id => Err(Refusal::HeldByAnother),
-        _ => Ok(id),
+    if !task.status.is_held() {
+        Err(Refusal::NotHeld)
+    } else if is_holder {
+        Ok(id)
+    } else {
+        Err(Refusal::HeldByAnother)
     }
 }
 
 /// A push agent began to work.
 pub(super) fn started(state: &mut State, event: &Event) -> Decision {
-    let id = match held(state, event) {
-        Ok(id) => id,
-        Err(Refusal::Repeated) => return Refusal::LeaseLost.into(),
-        Err(refusal) => return refusal.into(),
+    let id = match (held(state, event), task_id(event)) {
+        (Ok(id), _) => id,
+        // What nobody holds may be begun by any live agent, as by publishers without leases.
+        (Err(Refusal::NotHeld), Some(id)) => id,
+        (Err(Refusal::Repeated), _) => return Refusal::LeaseLost.into(),
+        (Err(refusal), _) => return refusal.into(),
     };
     let Some(task) = state.task(&id) else {
         return Refusal::UnknownTask.into();
@@ -318,11 +357,11 @@ pub(super) fn started(state: &mut State, event: &Event) -> Decision {
         if !state.is_live(&event.actor_id) {
             return Refusal::ActorNotLive.into();
         }
-        if !state.key_is_free(task) {
-            return Refusal::KeyInUse.into();
+        if let Some(refusal) = held_back(state, task) {
+            return refusal.into();
         }
-        if task.unmet > 0 {
-            return Refusal::UnknownDependency.into();
+        if task.waiting_for == Some(Wait::Time) && task.run_at.is_some_and(|at| at > state.now) {
+            return Refusal::NotYet.into();
         }
         hand_over(state, &id, event.actor_id.clone());
     }
@@ -368,17 +407,21 @@ pub(super) fn retry(state: &mut State, event: &Event) -> Decision {
     if !matches!(task.status, TaskStatus::Failed | TaskStatus::Cancelled) {
         return Refusal::TaskNotEnded.into();
     }
-    if state
-        .run(&task.run_id)
-        .is_some_and(|run| run.state == RunState::Cancelled)
-    {
-        return Refusal::RunCancelled.into();
+    if let Some(refusal) = called_off(state, task) {
+        return refusal.into();
     }
-    let budget = task.budget.as_ref().and_then(|id| state.budget(id));
-    if budget.is_some_and(|budget| budget.state == BudgetState::Stopped) {
-        return Refusal::BudgetStopped.into();
+    let (id, policy) = (task.id.clone(), task.policy);
+    // What it waited for may have ended while it had ended itself.
+    for on in state.unsatisfied(&id) {
+        let done = state.task(&on).is_some_and(|other| match policy {
+            DependencyPolicy::Run => other.status.is_terminal(),
+            _ => other.status == TaskStatus::Completed,
+        });
+        if done {
+            state.satisfy(&id, &on);
+            state.update(&id, |task| task.unmet -= 1);
+        }
     }
-    let id = task.id.clone();
     state.update(&id, |task| {
         task.status = TaskStatus::Created;
         task.waiting_for = Some(Wait::Dependencies);

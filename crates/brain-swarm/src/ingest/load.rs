@@ -88,6 +88,7 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
         .map(|input| input.event.id.as_str())
         .collect();
     let (tasks, ending) = (list(&mentions.tasks), list(&mentions.ending));
+    let retrying = list(&mentions.retrying);
     let (agents, lost) = (list(&mentions.agents), list(&mentions.lost));
     let (runs, cancelled) = (list(&mentions.runs), list(&mentions.cancelled_runs));
     let (budgets, stopped) = (list(&mentions.budgets), list(&mentions.stopped_budgets));
@@ -136,6 +137,18 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
             Answer::Tasks,
             task_states!("    NULL::text, NULL::text", "../sql/select_waiting_tasks.sql"),
             vec![&tenants, &swarms, &ending],
+        ));
+    }
+    if !retrying.is_empty() {
+        plan.push((
+            Answer::Edges,
+            include_str!("../sql/select_dependencies.sql"),
+            vec![&tenants, &swarms, &retrying],
+        ));
+        plan.push((
+            Answer::Tasks,
+            task_states!("    NULL::text, NULL::text", "../sql/select_dependency_tasks.sql"),
+            vec![&tenants, &swarms, &retrying],
         ));
     }
     plan.push((

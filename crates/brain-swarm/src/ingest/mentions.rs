@@ -22,6 +22,8 @@ pub(super) struct Mentions<'a> {
     pub(super) ending: BTreeSet<&'a str>,
     /// Tasks that the batch may end badly, so that those who wait for them may end too.
     pub(super) failing: BTreeSet<&'a str>,
+    /// Tasks that are retried by hand: what they waited for may have ended meanwhile.
+    pub(super) retrying: BTreeSet<&'a str>,
     pub(super) agents: BTreeSet<&'a str>,
     pub(super) lost: BTreeSet<&'a str>,
     pub(super) runs: BTreeSet<&'a str>,
@@ -98,6 +100,7 @@ impl<'a> Mentions<'a> {
                 let on = payload.get("dependsOn").and_then(Value::as_array);
                 self.tasks.extend(on.into_iter().flatten().filter_map(Value::as_str));
             }
+            EventType::TaskRetrying => _ = self.retrying.insert(task),
             EventType::TaskCompleted => _ = self.ending.insert(task),
             EventType::TaskFailed | EventType::TaskCancelled => _ = self.failing.insert(task),
             EventType::AgentMessage => match said("state") {

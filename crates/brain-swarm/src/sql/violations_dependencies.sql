@@ -3,13 +3,15 @@ SELECT format('swarm %s: task %s is %s after %s attempts, but waits for %s depen
 FROM swarm_tasks
 WHERE unmet_dependencies > 0 AND status IN ('assigned', 'running', 'completed')
 UNION ALL
-SELECT format('swarm %s: task %s counts %s unmet dependencies, but there are %s', t.swarm_id, t.task_id, t.unmet_dependencies, edges.unmet)
+SELECT format('swarm %s: task %s counts %s unmet dependencies, but there are %s', t.swarm_id, t.task_id, t.unmet_dependencies,
+    COALESCE(edges.unmet, 0))
 FROM swarm_tasks t
-CROSS JOIN LATERAL (
-    SELECT count(*) AS unmet
-    FROM swarm_task_dependencies d
-    WHERE d.tenant_id = t.tenant_id AND d.swarm_id = t.swarm_id AND d.task_id = t.task_id AND NOT d.satisfied) edges
-WHERE t.status = 'created' AND t.unmet_dependencies <> edges.unmet
+LEFT JOIN (
+    SELECT tenant_id, swarm_id, task_id, count(*) AS unmet
+    FROM swarm_task_dependencies
+    WHERE NOT satisfied
+    GROUP BY 1, 2, 3) edges USING (tenant_id, swarm_id, task_id)
+WHERE t.status = 'created' AND t.unmet_dependencies <> COALESCE(edges.unmet, 0)
 UNION ALL
 SELECT format('swarm %s: task %s no longer waits for task %s, which is %s', d.swarm_id, d.task_id, d.depends_on_id, other.status)
 FROM swarm_task_dependencies d

@@ -1,33 +1,39 @@
-SELECT format('swarm %s: agent %s has load %s but holds %s tasks', a.swarm_id, a.agent_id, a.load, held.tasks)
+WITH held AS (
+    SELECT tenant_id, swarm_id, assigned_agent_id AS agent_id, count(*) AS tasks
+    FROM swarm_tasks
+    WHERE status IN ('assigned', 'running')
+    GROUP BY 1, 2, 3
+), keyed AS (
+    SELECT tenant_id, swarm_id, concurrency_key, count(*) FILTER (WHERE status IN ('assigned', 'running')) AS held,
+        count(*) FILTER (WHERE status = 'created' AND waiting_for IS NULL) AS ready
+    FROM swarm_tasks
+    WHERE concurrency_key IS NOT NULL
+    GROUP BY 1, 2, 3
+), of_runs AS (
+    SELECT tenant_id, swarm_id, run_id, count(*) AS tasks,
+        count(*) FILTER (WHERE status IN ('created', 'assigned', 'running')) AS open
+    FROM swarm_tasks
+    GROUP BY 1, 2, 3
+)
+SELECT format('swarm %s: agent %s has load %s but holds %s tasks', a.swarm_id, a.agent_id, a.load, COALESCE(held.tasks, 0))
 FROM swarm_agents a
-CROSS JOIN LATERAL (
-    SELECT count(*) AS tasks
-    FROM swarm_tasks t
-    WHERE t.tenant_id = a.tenant_id AND t.swarm_id = a.swarm_id AND t.assigned_agent_id = a.agent_id
-        AND t.status IN ('assigned', 'running')) held
-WHERE a.load <> held.tasks
+LEFT JOIN held USING (tenant_id, swarm_id, agent_id)
+WHERE a.load <> COALESCE(held.tasks, 0)
 UNION ALL
 SELECT format('swarm %s: task %s was started %s times of at most %s', swarm_id, task_id, attempt, max_attempts)
 FROM swarm_tasks
 WHERE attempt > max_attempts
 UNION ALL
 SELECT format('swarm %s: concurrency key %s counts %s held and %s ready of at most %s, but there are %s and %s', k.swarm_id,
-    k.concurrency_key, k.held, k.ready, k.max_held, counted.held, counted.ready)
+    k.concurrency_key, k.held, k.ready, k.max_held, COALESCE(keyed.held, 0), COALESCE(keyed.ready, 0))
 FROM swarm_concurrency k
-CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE t.status IN ('assigned', 'running')) AS held,
-        count(*) FILTER (WHERE t.status = 'created' AND t.waiting_for IS NULL) AS ready
-    FROM swarm_tasks t
-    WHERE t.tenant_id = k.tenant_id AND t.swarm_id = k.swarm_id AND t.concurrency_key = k.concurrency_key) counted
-WHERE k.held <> counted.held OR k.ready <> counted.ready
+LEFT JOIN keyed USING (tenant_id, swarm_id, concurrency_key)
+WHERE k.held <> COALESCE(keyed.held, 0) OR k.ready <> COALESCE(keyed.ready, 0)
 UNION ALL
 SELECT format('swarm %s: run %s counts %s tasks of which %s are open, but there are %s and %s', r.swarm_id, r.run_id,
     r.tasks_created, r.tasks_created - r.tasks_completed - r.tasks_failed - r.tasks_cancelled,
-    counted.tasks + r.tasks_pruned, counted.open)
+    COALESCE(of_runs.tasks, 0) + r.tasks_pruned, COALESCE(of_runs.open, 0))
 FROM swarm_runs r
-CROSS JOIN LATERAL (
-    SELECT count(*) AS tasks, count(*) FILTER (WHERE t.status IN ('created', 'assigned', 'running')) AS open
-    FROM swarm_tasks t
-    WHERE t.tenant_id = r.tenant_id AND t.swarm_id = r.swarm_id AND t.run_id = r.run_id) counted
-WHERE r.tasks_created <> counted.tasks + r.tasks_pruned
-    OR r.tasks_created - r.tasks_completed - r.tasks_failed - r.tasks_cancelled <> counted.open
+LEFT JOIN of_runs USING (tenant_id, swarm_id, run_id)
+WHERE r.tasks_created <> COALESCE(of_runs.tasks, 0) + r.tasks_pruned
+    OR r.tasks_created - r.tasks_completed - r.tasks_failed - r.tasks_cancelled <> COALESCE(of_runs.open, 0)

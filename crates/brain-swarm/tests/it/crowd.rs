@@ -231,6 +231,33 @@ async fn the_failure_of_a_dependency_cancels_waits_or_counts_as_done() {
     world.sound().await;
 }
 
+/// What a cancelled task waited for may complete before somebody retries it: it must not wait for ever.
+#[tokio::test]
+async fn a_task_that_is_retried_does_not_wait_for_what_was_done_meanwhile() {
+    let world = World::new().await;
+    let calls = calls(&world);
+    join(&calls, "w").await;
+    let dependent = NewTask {
+        depends_on: vec![TaskId::new("first").unwrap()],
+        ..new_task("second")
+    };
+    create(&calls, vec![new_task("first"), dependent]).await;
+    let second = TaskId::new("second").unwrap();
+    calls
+        .cancel_task(&scope(), &second, &actor("boss"), None)
+        .await
+        .unwrap();
+    let first = calls.claim(&scope(), &ask("w", 1)).await.unwrap().tasks.remove(0);
+    calls
+        .finish(&scope(), &actor("w"), done("first", first.fencing_token.0))
+        .await
+        .unwrap();
+    calls.retry_task(&scope(), &second, &actor("boss")).await.unwrap();
+    let claimed = calls.claim(&scope(), &ask("w", 1)).await.unwrap().tasks;
+    assert_eq!(claimed.first().map(|task| task.task_id.clone()), Some(second));
+    world.sound().await;
+}
+
 #[tokio::test]
 async fn exclusive_a_key_with_limit_three_never_has_a_fourth_running_task_under_fifty_claimers_and_deaths() {
     let world = World::new().await;
