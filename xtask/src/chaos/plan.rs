@@ -45,7 +45,7 @@ pub(super) enum Shape {
     Sudden,
     /// It lasts, and the others have to take over: recovery counts from its beginning, and again from its end.
     Failover,
-    /// It lasts and concerns everybody: recovery counts from its end.
+    /// It lasts, and some work has to wait for its end: recovery counts from there.
     Outage,
 }
 
@@ -122,11 +122,14 @@ impl Kind {
             | Self::PauseReplica
             | Self::StopReplica
             | Self::PauseWorker
-            | Self::CutRedis
-            | Self::StallRedis
             | Self::StallPostgres
             | Self::RefusePostgres => Shape::Failover,
-            Self::RestartRedis | Self::KillRedis | Self::RestartPostgres | Self::KillPostgres => Shape::Outage,
+            Self::RestartRedis
+            | Self::KillRedis
+            | Self::CutRedis
+            | Self::StallRedis
+            | Self::RestartPostgres
+            | Self::KillPostgres => Shape::Outage,
             Self::KillWorker
             | Self::FlushRedis
             | Self::CutPostgres

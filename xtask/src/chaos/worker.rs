@@ -50,6 +50,15 @@ pub(crate) struct Args {
 /// A task as it is handed out.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct Handed {
+    task_id: String,
+    attempt: u32,
+    fencing_token: i64,
+    inputs: Value,
+}
+
+/// A task to work on.
+#[derive(Debug, Clone)]
 struct Task {
     task_id: String,
     attempt: u32,
@@ -152,13 +161,29 @@ impl Worker {
     }
 
     async fn take(&self, mut body: Value, random: &mut fastrand::Rng) -> Result<()> {
-        let tasks = body["tasks"].take();
-        let mut tasks: Vec<Task> = serde_json::from_value(tasks).context("a claim has another answer than expected")?;
-        for task in &tasks {
+        let handed: Vec<Handed> =
+            serde_json::from_value(body["tasks"].take()).context("a claim has another answer than expected")?;
+        let mut tasks = Vec::new();
+        for task in handed {
+            let (id, token) = (task.task_id, task.fencing_token);
             let detail = format!("attempt {}", task.attempt);
-            self.ledger
-                .write(What::Claimed, &task.task_id, task.fencing_token, false, &detail)?;
-            self.held.add(&task.task_id, task.fencing_token);
+            self.ledger.write(What::Claimed, &id, token, false, &detail)?;
+            match serde_json::from_value(task.inputs.clone()) {
+                Ok(inputs) => {
+                    self.held.add(&id, token);
+                    tasks.push(Task {
+                        task_id: id,
+                        attempt: task.attempt,
+                        fencing_token: token,
+                        inputs,
+                    });
+                }
+                // Nobody can work on that; its lease runs out.
+                Err(_) => {
+                    let words = format!("it was handed out with other inputs than it has: {}", task.inputs);
+                    self.ledger.write(What::Unexpected, &id, token, false, &words)?;
+                }
+            }
         }
         // A canary that dies with its worker says nothing about whether work flows.
         tasks.sort_by_key(|task| task.inputs.fate != Fate::Canary);
