@@ -1,26 +1,35 @@
 //! `cargo xtask bench`: what the system does in a second, next to what this machine could do at best.
 //!
 //! Each figure that claims speed is a ratio to a ceiling taken in the same run, on the same servers and tables.
+//! `docs/PERFORMANCE.md` explains every figure.
 
 mod brain;
 mod ceiling;
+mod desk;
 mod footprint;
+mod http;
 mod latency;
+mod machine;
 mod pipeline;
 mod report;
+mod samples;
+mod scaling;
+mod steady;
+mod tasks;
+mod wire;
 mod workload;
 
 use std::{
     os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Command, ExitCode},
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use brain_devstack::{Binaries, Stack};
 
-use self::report::Report;
+pub(crate) use self::http::bare;
+use self::{brain::Servers, report::Report};
 use crate::{progress::Progress, workspace};
 
 /// What `cargo xtask bench` takes.
@@ -28,31 +37,35 @@ use crate::{progress::Progress, workspace};
 pub(crate) struct Args {
     #[command(subcommand)]
     bench: Bench,
+    /// Print JSON instead of a table
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Bench {
     /// From published event to stored task and follow-up: throughput, latency, footprint
-    Pipeline(PipelineArgs),
+    Pipeline(pipeline::Args),
+    /// Life cycles of tasks: create, claim, complete
+    Tasks(tasks::Args),
+    /// From publishing to stored, and from creating a task to a waiting worker that has it
+    Latency(latency::Args),
+    /// Requests a second and their latency, next to a bare hyper server
+    Http(http::Args),
+    /// The pipeline with 1, 2, 4 replicas and 1, 2, 4, 8 partitions
+    Scaling(scaling::Args),
+    /// What an idle brain costs, and how long it takes to start
+    Idle,
+    /// The memory of the stream under a steady load, and what an idle brain costs after it
+    Steady(steady::Args),
 }
 
-#[derive(Debug, clap::Args)]
-struct PipelineArgs {
-    /// How long each throughput is measured, after five seconds of warm-up
-    #[arg(long, default_value_t = 60)]
-    seconds: u64,
-    /// Events of one transaction
-    #[arg(long, default_value_t = 512)]
-    batch: usize,
-    /// Partitions of the stream
-    #[arg(long, default_value_t = 1)]
-    partitions: u16,
-    /// Only the throughput, not latency and footprint
-    #[arg(long)]
-    throughput_only: bool,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
+/// What a benchmark runs with.
+struct Run {
+    servers: Servers,
+    /// The optimised program.
+    brain: PathBuf,
+    progress: Progress,
 }
 
 /// Runs a benchmark. Measuring is done by an optimised build of this program, which replaces an unoptimised one.
@@ -65,12 +78,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             .exec();
         return Err(error).context("cannot start cargo");
     }
-    let Bench::Pipeline(args) = args.bench;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let report = runtime.block_on(async {
-        let brain = workspace::build_brain(true).await?;
-        pipeline_on_a_stack(brain, &args).await
-    })?;
+    let report = runtime.block_on(on_a_stack(&args.bench))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -79,52 +88,50 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn pipeline_on_a_stack(brain: PathBuf, args: &PipelineArgs) -> Result<Report> {
+async fn on_a_stack(bench: &Bench) -> Result<Report> {
+    let brain = workspace::build_brain(true).await?;
     let progress = Progress::start("starting a throw-away stack");
     let binaries = Binaries::locate_or_install(&|line| progress.change(line))?;
     let stack = Stack::start(&binaries).await?;
-    drop(progress);
+    let run = Run {
+        servers: Servers::of(&stack)?,
+        brain,
+        progress,
+    };
     let result = tokio::select! {
-        result = pipeline(&stack, brain, args) => result,
+        result = measure(&run, bench) => result,
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
             Err(anyhow::anyhow!("interrupted"))
         }
     };
+    drop(run);
     stack.stop().await?;
     result
 }
 
-async fn pipeline(stack: &Stack, brain: PathBuf, args: &PipelineArgs) -> Result<Report> {
-    let servers = brain::Servers::of(stack)?;
-    let window = Duration::from_secs(args.seconds.max(1));
-    let mut report = Report::new(args.batch, args.partitions, window);
-    let progress = Progress::start("measuring");
-    // What is quiet comes first: after millions of rows the database is busy with itself for a while.
-    if !args.throughput_only {
-        progress.change("measuring an idle brain");
-        let footprint = footprint::measure(&servers, &brain).await?;
-        report.footprint(&footprint);
-        progress.change("measuring latency at 500 events/s");
-        let latency = latency::measure(&servers, &brain).await?;
-        report.latency(&latency);
+async fn measure(run: &Run, bench: &Bench) -> Result<Report> {
+    let mut report = Report::new(match bench {
+        Bench::Pipeline(_) => "pipeline",
+        Bench::Tasks(_) => "tasks",
+        Bench::Latency(_) => "latency",
+        Bench::Http(_) => "http",
+        Bench::Scaling(_) => "scaling",
+        Bench::Idle => "idle",
+        Bench::Steady(_) => "steady",
+    });
+    machine::describe(&run.servers, &mut report).await?;
+    match bench {
+        Bench::Pipeline(args) => pipeline::run(run, args, &mut report).await?,
+        Bench::Tasks(args) => tasks::run(run, args, &mut report).await?,
+        Bench::Latency(args) => latency::run(run, args, &mut report).await?,
+        Bench::Http(args) => http::run(run, args, &mut report).await?,
+        Bench::Scaling(args) => scaling::run(run, args, &mut report).await?,
+        Bench::Idle => {
+            run.progress.change("measuring an idle brain");
+            footprint::measure(&run.servers, &run.brain).await?.add_to(&mut report);
+        }
+        Bench::Steady(args) => steady::run(run, args, &mut report).await?,
     }
-    progress.change("measuring the ceiling");
-    let ceiling = ceiling::measure(&servers, args.batch, window).await?;
-    servers.forget("ceiling").await?;
-    report.ceiling(ceiling);
-    progress.change("measuring the pipeline");
-    let ours = pipeline::measure(
-        &servers,
-        &brain,
-        args.batch,
-        args.partitions,
-        window,
-        ceiling,
-        &progress,
-    )
-    .await?;
-    report.pipeline(&ours, ceiling);
-    drop(progress);
     Ok(report)
 }

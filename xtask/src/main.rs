@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod chaos;
 mod ci;
 mod compose;
 mod demo;
@@ -28,6 +29,10 @@ mod s3_server;
 mod signals;
 mod test;
 mod workspace;
+
+/// The allocator of `brain`, so that what is measured in this process is measured with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -63,6 +68,8 @@ enum Command {
     Demo(demo::Args),
     /// Measure speed and cost next to what this machine could do at best
     Bench(bench::Args),
+    /// Break replicas, workers and servers again and again, and prove that nothing is lost or done twice
+    Chaos(chaos::Args),
     /// Write the files that come from the definitions of the configuration
     Generate(generate::Args),
     /// Check the compose file
@@ -75,6 +82,10 @@ enum Command {
     Ci(ci::Args),
     #[command(name = s3_server::COMMAND, hide = true)]
     S3Server(s3_server::Args),
+    #[command(name = bench::bare::COMMAND, hide = true)]
+    BareHyper(bench::bare::Args),
+    #[command(name = chaos::worker::COMMAND, hide = true)]
+    ChaosWorker(chaos::worker::Args),
 }
 
 fn main() -> ExitCode {
@@ -90,12 +101,15 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(args),
         Command::Demo(args) => done(signals::runtime().and_then(|runtime| runtime.block_on(demo::run(args)))),
         Command::Bench(args) => bench::run(args),
+        Command::Chaos(args) => chaos::run(args),
         Command::Generate(args) => done(generate::run(args)),
         Command::ValidateCompose(args) => done(compose::run(args)),
         Command::Layers(args) => done(layers::run(args)),
         Command::Prose(args) => done(prose::run(args)),
         Command::Ci(args) => done(ci::run(args)),
         Command::S3Server(args) => s3_server::run(args),
+        Command::BareHyper(args) => bench::bare::run(args),
+        Command::ChaosWorker(args) => chaos::worker::run(args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -9,6 +9,7 @@ mod graph;
 mod heartbeat;
 mod runs;
 mod tasks;
+mod work;
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ pub use self::{
     agents::{Message, Registration, Said},
     budgets::{NewBudget, Reserved},
     heartbeat::{Beat, Held, Hold, Lost},
-    tasks::{Ask, Changed, Claimed, ClaimedTask, Created, Emitted, Finished, Holder, NewTask, Outcome},
+    tasks::{Changed, Created, NewTask},
+    work::{Ask, Claimed, ClaimedTask, Emitted, Finished, Holder, Outcome},
 };
 use crate::{
     decide::Refusal,

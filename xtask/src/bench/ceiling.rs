@@ -1,6 +1,7 @@
 //! The ceiling: the statements of one task's worth in a bare loop on one connection, with the XADD of its follow-ups.
 //!
-//! No check, no decision, no number, no lock, no outbox, no acknowledgement: what remains is what the servers can do.
+//! No check, no decision, no number, no lock, no outbox, no acknowledgement: what remains is what the servers can do. One
+//! task's worth is its event, its row and the event of its assignment, with the columns that a bare program would write.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,8 @@ use uuid::Uuid;
 
 use super::{brain::Servers, workload};
 
-const INSERT_EVENTS: &str = include_str!("../../../crates/brain-swarm/src/sql/insert_events.sql");
-const INSERT_TASKS: &str = include_str!("../../../crates/brain-swarm/src/sql/insert_tasks.sql");
+const INSERT_EVENTS: &str = include_str!("sql/insert_events.sql");
+const INSERT_TASKS: &str = include_str!("sql/insert_tasks.sql");
 const WARM_UP: Duration = Duration::from_secs(5);
 
 /// Tasks a second.

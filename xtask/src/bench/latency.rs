@@ -1,212 +1,102 @@
-//! Latency at 500 events a second: from the publisher's call to stored, and to the follow-up on the stream.
+//! `bench latency`: how long an event takes until it is stored, and a task until a waiting worker has it, at a steady rate.
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+mod claimed;
+mod published;
+
+use std::time::Duration;
 
 use anyhow::Result;
-use fred::{clients::Client as Redis, interfaces::StreamsInterface as _, types::Value};
-use hdrhistogram::Histogram;
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    brain::{Brain, Servers},
-    workload::{self, AGENTS},
+    Run,
+    brain::Brain,
+    desk::{Desk, HttpDesk, Library},
+    report::Report,
 };
 
-const DATABASE: &str = "latency";
-const RATE: u32 = 500;
-const WARM_UP: Duration = Duration::from_secs(3);
-const WINDOW: Duration = Duration::from_secs(20);
+/// How long each latency is measured where nobody says.
+pub(super) const WINDOW: Duration = Duration::from_secs(20);
 
-/// Percentiles in milliseconds.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub(super) struct Percentiles {
-    pub(super) p50: f64,
-    pub(super) p99: f64,
-    pub(super) samples: u64,
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How long each latency is measured, after three seconds of warm-up
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Workers that wait for tasks
+    #[arg(long, default_value_t = 8)]
+    workers: usize,
+    /// Tasks that are created a second
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: u32,
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Latency {
-    /// An HTTP publish, until its durable answer.
-    pub(super) http: Percentiles,
-    /// From before the XADD until the row was written, by the clock of this machine.
-    pub(super) stream_stored: Percentiles,
-    /// From before the XADD until the follow-up came back on the stream: stored, committed and relayed.
-    pub(super) stream_follow_up: Percentiles,
-}
+pub(super) async fn run(run: &Run, args: &Args, report: &mut Report) -> Result<()> {
+    let window = Duration::from_secs(args.seconds.max(1));
+    report.condition("seconds, after 3 of warm-up", args.seconds);
+    report.condition("waiting workers", args.workers);
+    published(run, report, window).await?;
 
-pub(super) async fn measure(servers: &Servers, program: &Path) -> Result<Latency> {
-    let database = servers.database(DATABASE, Some(program)).await?;
-    let brain = Brain::start(servers, program, DATABASE, &[]).await?;
-    let redis = servers.redis().await?;
-    let stream = format!("bench.{DATABASE}");
-    for agent in 0..AGENTS {
-        let _: Value = redis
-            .xadd(
-                &stream,
-                false,
-                None::<()>,
-                "*",
-                vec![("event", workload::agent_joined(workload::SWARM, agent))],
-            )
-            .await?;
-    }
-    let http = http_publish(&brain).await?;
-    let sent: Sent = Arc::default();
-    let done = CancellationToken::new();
-    let reading = tokio::spawn(follow_ups(
-        servers.redis().await?,
-        stream.clone(),
-        Arc::clone(&sent),
-        done.clone(),
-    ));
-    let mut ticks = ticks();
-    let begun = Instant::now();
-    while begun.elapsed() < WARM_UP + WINDOW {
-        ticks.tick().await;
-        let json = workload::task_created(workload::SWARM);
-        if begun.elapsed() > WARM_UP {
-            let id = serde_json::from_str::<Ids>(&json)?.id;
-            sent.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(id, Instant::now());
+    run.progress.change("create to claimed, in process");
+    let database = "latency_library";
+    run.servers.database(database, None).await?;
+    let library = Library::start(&run.servers, database, 512)?;
+    let desks = (0..args.workers)
+        .map(|worker| library.desk(worker))
+        .collect::<Result<Vec<_>>>()?;
+    claimed(report, "in process", library.desk(args.workers)?, desks, args).await?;
+    drop(library);
+
+    run.progress.change("create to claimed, over HTTP");
+    let database = "latency_http";
+    run.servers.database(database, Some(&run.brain)).await?;
+    let brain = Brain::start(&run.servers, &run.brain, database, &[]).await?;
+    if HttpDesk::is_served(&brain).await? {
+        let mut desks = Vec::new();
+        for worker in 0..args.workers {
+            desks.push(HttpDesk::open(&brain, worker).await?);
         }
-        let _: Value = redis
-            .xadd(&stream, false, None::<()>, "*", vec![("event", json)])
-            .await?;
+        let creator = HttpDesk::open(&brain, args.workers).await?;
+        claimed(report, "over HTTP", creator, desks, args).await?;
+    } else {
+        report.note("create to claimed over HTTP: this brain does not hand out tasks over HTTP");
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    done.cancel();
-    let stream_follow_up = percentiles(&reading.await??);
-    let row = database
-        .query_one(
-            "SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY EXTRACT(epoch FROM stored_at - created_at)::float8 * 1000), count(*)
-             FROM swarm_events WHERE event_type = 'task.created' AND stream_entry_id IS NOT NULL AND created_at > now() - interval '20 seconds'",
-            &[],
-        )
-        .await?;
-    let stored: Vec<f64> = row.get(0);
-    let samples = u64::try_from(row.get::<_, i64>(1)).unwrap_or(0);
-    Ok(Latency {
-        http,
-        stream_stored: Percentiles {
-            p50: stored[0],
-            p99: stored[1],
-            samples,
-        },
-        stream_follow_up,
-    })
+    Ok(())
 }
 
-type Sent = Arc<Mutex<HashMap<String, Instant>>>;
-
-/// The ids of an event that matter here.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Ids {
-    id: String,
-    #[serde(default)]
-    causation_id: Option<String>,
+/// From publishing to stored, over HTTP and through the stream.
+pub(super) async fn published(run: &Run, report: &mut Report, window: Duration) -> Result<()> {
+    run.progress.change("publish to stored at 500 events/s");
+    let latency = published::measure(&run.servers, &run.brain, window).await?;
+    report.times(
+        "500 events/s over HTTP, until the durable answer",
+        &latency.http,
+        Some((1.5, 5.0)),
+    );
+    report.times(
+        "500 events/s by XADD, until stored",
+        &latency.stream_stored,
+        Some((1.5, 5.0)),
+    );
+    let name = "500 events/s by XADD, until the follow-up is on the stream";
+    report.add(format!("{name}, p50"), latency.stream_follow_up.p50, "ms");
+    report.at_most(format!("{name}, p99"), latency.stream_follow_up.p99, "ms", 8.0);
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    report.add("follow-ups timed", latency.stream_follow_up.samples as f64, "");
+    Ok(())
 }
 
-fn ticks() -> tokio::time::Interval {
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
-    ticks
-}
-
-/// Publishes at the rate over HTTP, each call on its own, and times the answers.
-async fn http_publish(brain: &Brain) -> Result<Percentiles> {
-    let client = reqwest::Client::new();
-    let url = format!("{}/api/swarm/events", brain.url);
-    let times = Arc::new(Mutex::new(histogram()?));
-    let mut calls = tokio::task::JoinSet::new();
-    let mut ticks = ticks();
-    let begun = Instant::now();
-    while begun.elapsed() < WARM_UP + WINDOW {
-        ticks.tick().await;
-        let (client, url, times) = (client.clone(), url.clone(), Arc::clone(&times));
-        let counts = begun.elapsed() > WARM_UP;
-        calls.spawn(async move {
-            let body = workload::task_created(workload::SWARM);
-            let started = Instant::now();
-            let answer = client
-                .post(url)
-                .header("content-type", "application/json")
-                .body(body)
-                .send()
-                .await?
-                .error_for_status()?;
-            answer.bytes().await?;
-            if counts {
-                record(&times, started.elapsed());
-            }
-            anyhow::Ok(())
-        });
-    }
-    while let Some(call) = calls.join_next().await {
-        call??;
-    }
-    let times = times.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(percentiles(&times))
-}
-
-/// Reads the stream as any subscriber may, and times the follow-ups of what was sent.
-async fn follow_ups(redis: Redis, stream: String, sent: Sent, done: CancellationToken) -> Result<Histogram<u64>> {
-    let times = Mutex::new(histogram()?);
-    let mut after = "$".to_owned();
-    while !done.is_cancelled() {
-        let answer: Value = redis.xread(Some(100), Some(200), &stream, &after).await?;
-        let now = Instant::now();
-        let streams = answer.into_array();
-        let entries = streams
-            .into_iter()
-            .next()
-            .map(Value::into_array)
-            .and_then(|stream| stream.into_iter().nth(1));
-        for entry in entries.map(Value::into_array).unwrap_or_default() {
-            let mut parts = entry.into_array().into_iter();
-            after = parts.next().and_then(|id| id.as_string()).unwrap_or(after);
-            let fields = parts.next().map(Value::into_array).unwrap_or_default();
-            let event = fields
-                .chunks(2)
-                .find(|pair| pair[0].as_str().as_deref() == Some("event"))
-                .and_then(|pair| pair[1].as_string());
-            let cause = event
-                .and_then(|json| serde_json::from_str::<Ids>(&json).ok())
-                .and_then(|ids| ids.causation_id);
-            let started = cause.and_then(|cause| sent.lock().unwrap_or_else(PoisonError::into_inner).remove(&cause));
-            if let Some(started) = started {
-                record(&times, now.duration_since(started));
-            }
-        }
-    }
-    Ok(times.into_inner().unwrap_or_else(PoisonError::into_inner))
-}
-
-fn histogram() -> Result<Histogram<u64>> {
-    Ok(Histogram::new_with_bounds(1, 60_000_000, 3)?)
-}
-
-fn record(times: &Mutex<Histogram<u64>>, took: Duration) {
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    times
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .saturating_record(micros);
-}
-
-#[allow(clippy::cast_precision_loss, reason = "microseconds of a minute at most")]
-fn percentiles(times: &Histogram<u64>) -> Percentiles {
-    let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1000.0;
-    Percentiles {
-        p50: ms(0.5),
-        p99: ms(0.99),
-        samples: times.len(),
-    }
+async fn claimed<D: Desk>(report: &mut Report, way: &str, creator: D, workers: Vec<D>, args: &Args) -> Result<()> {
+    let window = Duration::from_secs(args.seconds.max(1));
+    let times = claimed::measure(creator, workers, args.rate, window).await?;
+    let name = format!(
+        "{} tasks/s, from creating one to a waiting worker that has it, {way}",
+        args.rate
+    );
+    report.times(&name, &times.claimed, Some((3.0, 8.0)));
+    report.times(
+        &format!("{} tasks/s, until creating is answered, {way}", args.rate),
+        &times.created,
+        None,
+    );
+    Ok(())
 }

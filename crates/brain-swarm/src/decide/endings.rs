@@ -25,7 +25,13 @@ pub(super) fn ended(state: &mut State, event: &Event, status: TaskStatus, itself
         (may, _) => may,
     };
     let id = match may {
-        Ok(id) => id,
+        Ok(id) => {
+            if state.task(&id).is_some_and(|task| !task.status.is_held()) {
+                // Its last holder did not say so: what it still says is not a repetition.
+                state.update(&id, |task| task.token = task.token.next());
+            }
+            id
+        }
         Err(Refusal::Repeated) => {
             let again: &[TaskStatus] = match status {
                 TaskStatus::Completed => &[TaskStatus::Completed],

@@ -4,13 +4,16 @@
 //! tasks it holds; a concurrency key counts the tasks that are held and ready; a run counts its tasks by how they ended;
 //! `by_load` holds exactly the agents that may be given tasks; `queue` holds exactly the ready tasks.
 
+mod touched;
+
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
 };
 
 use jiff::Timestamp;
 
+pub(crate) use self::touched::Touched;
 use super::{Agent, Budget, Reservation, Run, Task, TaskStatus};
 use crate::ids::{ActorId, BudgetId, EventId, RunId, TaskId};
 
@@ -32,30 +35,6 @@ pub struct Dependent {
     pub task: TaskId,
     /// Whether it has stopped waiting for that one.
     pub satisfied: bool,
-}
-
-/// Which rows a batch has touched, so that only those are written back.
-#[derive(Debug, Default)]
-#[cfg_attr(test, derive(Clone, PartialEq))]
-pub(crate) struct Touched {
-    pub(crate) new_tasks: Vec<TaskId>,
-    is_new: HashSet<TaskId>,
-    pub(crate) tasks: BTreeSet<TaskId>,
-    pub(crate) agents: BTreeSet<ActorId>,
-    /// Agents that acted in this batch.
-    pub(crate) seen: BTreeSet<ActorId>,
-    pub(crate) keys: BTreeSet<String>,
-    /// Keys of which a task was started.
-    pub(crate) served: HashSet<String>,
-    pub(crate) runs: BTreeSet<RunId>,
-    pub(crate) budgets: BTreeSet<BudgetId>,
-    pub(crate) reservations: BTreeSet<String>,
-    /// Tasks whose open reservations end with them; `true`: what they reserved is spent.
-    pub(crate) closed_reservations: Vec<(TaskId, bool)>,
-    /// New edges: task, dependency, whether it is done already.
-    pub(crate) edges: Vec<(TaskId, TaskId, bool)>,
-    /// Edges that are done now: task, dependency.
-    pub(crate) satisfied: Vec<(TaskId, TaskId)>,
 }
 
 /// One swarm, as far as a batch needs it.

@@ -22,9 +22,17 @@ pub(super) type SwarmKey = (TenantId, SwarmId);
 /// How many tasks that are due are moved before a claim looks at the queue.
 const DUE_LIMIT: i64 = 200;
 
-/// The statement that reads tasks with all that decisions need of them.
+/// The statement that reads tasks with all that decisions need of them; where something is claimed, also with what is handed
+/// out: whatever is read may become ready in the same batch.
 macro_rules! task_states {
-    ($inputs:literal, $tasks:literal) => {
+    ($claims:expr, $tasks:literal) => {
+        if $claims {
+            task_states!(@ "    t.inputs::text, t.progress::text", $tasks)
+        } else {
+            task_states!(@ "    NULL::text, NULL::text", $tasks)
+        }
+    };
+    (@ $inputs:literal, $tasks:literal) => {
         concat!(
             include_str!("../sql/task_state_columns.sql"),
             $inputs,
@@ -94,6 +102,7 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
     let (budgets, stopped) = (list(&mentions.budgets), list(&mentions.stopped_budgets));
     let (keys, reservations) = (list(&mentions.keys), list(&mentions.reservations));
     let claims = Claims::of(batch);
+    let hands_out = !batch.claims.is_empty();
     // In a batch of events an agent may just be joining, which the database does not know yet.
     let only_fitting = batch.inputs.is_empty();
     let (stream, owner, token) = batch.position.as_ref().map_or(("", "", 0), |position| {
@@ -123,7 +132,7 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
     if !tasks.is_empty() {
         plan.push((
             Answer::Tasks,
-            task_states!("    NULL::text, NULL::text", "../sql/select_tasks.sql"),
+            task_states!(hands_out, "../sql/select_tasks.sql"),
             vec![&tenants, &swarms, &tasks],
         ));
     }
@@ -135,7 +144,7 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
         ));
         plan.push((
             Answer::Tasks,
-            task_states!("    NULL::text, NULL::text", "../sql/select_waiting_tasks.sql"),
+            task_states!(hands_out, "../sql/select_waiting_tasks.sql"),
             vec![&tenants, &swarms, &ending],
         ));
     }
@@ -147,7 +156,7 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
         ));
         plan.push((
             Answer::Tasks,
-            task_states!("    NULL::text, NULL::text", "../sql/select_dependency_tasks.sql"),
+            task_states!(hands_out, "../sql/select_dependency_tasks.sql"),
             vec![&tenants, &swarms, &retrying],
         ));
     }
@@ -159,7 +168,7 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
     if !mentions.settle.is_empty() {
         plan.push((
             Answer::IdleTasks,
-            task_states!("    NULL::text, NULL::text", "../sql/select_idle_tasks.sql"),
+            task_states!(hands_out, "../sql/select_idle_tasks.sql"),
             vec![
                 &settle_tenants,
                 &settle_swarms,
@@ -174,15 +183,12 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
     if !batch.claims.is_empty() {
         plan.push((
             Answer::IdleTasks,
-            task_states!("    t.inputs::text, t.progress::text", "../sql/select_due_tasks.sql"),
+            task_states!(hands_out, "../sql/select_due_tasks.sql"),
             vec![&claims.due_tenants, &claims.due_swarms, &DUE_LIMIT],
         ));
         plan.push((
             Answer::Tasks,
-            task_states!(
-                "    t.inputs::text, t.progress::text",
-                "../sql/select_claimable_tasks.sql"
-            ),
+            task_states!(hands_out, "../sql/select_claimable_tasks.sql"),
             vec![&claims.tenants, &claims.swarms, &claims.agents, &claims.most],
         ));
         plan.push((
@@ -253,7 +259,7 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
     for (kind, rows) in kinds.iter().zip(&answers) {
         loaded.put(*kind, rows);
     }
-    load_ends(transaction, &mut loaded, &mentions, &tenants, &swarms).await?;
+    load_ends(transaction, &mut loaded, &mentions, hands_out, &tenants, &swarms).await?;
     load_holders(transaction, &mut loaded, &tenants, &swarms).await?;
     Ok(loaded)
 }
@@ -263,6 +269,7 @@ async fn load_ends(
     transaction: &Transaction,
     loaded: &mut Loaded,
     mentions: &Mentions<'_>,
+    hands_out: bool,
     tenants: &[String],
     swarms: &[String],
 ) -> Result<(), postgres::Error> {
@@ -299,7 +306,7 @@ async fn load_ends(
     }
     let far: Vec<&str> = far.into_iter().collect();
     let parameters: Parameters<'_> = vec![&tenants, &swarms, &far];
-    let sql = task_states!("    NULL::text, NULL::text", "../sql/select_tasks.sql");
+    let sql = task_states!(hands_out, "../sql/select_tasks.sql");
     for rows in transaction.pipeline(&[(sql, parameters)], Step::Inside).await? {
         loaded.put(Answer::Tasks, &rows);
     }

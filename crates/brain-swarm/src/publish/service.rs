@@ -7,13 +7,15 @@
 use super::{
     Arc, CancellationToken, Duration, Instant, Kind, Postgres, Publisher, RelayQueue, StreamNames,
     calls::{Answer, Call, ClaimCall, EventCall},
-    mpsc,
+    mpsc, oneshot,
     parked::Parked,
     postgres, refusal,
 };
 use crate::{
-    event::EventType,
-    ingest::{self, Batch, Committed, Input},
+    decide::Task,
+    event::{Context, Event, EventType},
+    ids::EventId,
+    ingest::{self, Batch, ClaimInput, ClaimOutcome, Committed, Input, Terms},
 };
 
 /// How often a batch is tried when the database says to try again, before its callers are told so.
@@ -30,6 +32,8 @@ pub struct Service {
     closing: CancellationToken,
     relay: RelayQueue,
     parked: Parked,
+    /// What claims got whose callers were gone.
+    returned: Vec<Call>,
     /// Swarms of which tasks are ready, as other processes say; `None`: some may have been missed.
     bells: Option<mpsc::Receiver<Option<String>>>,
     stop_listening: CancellationToken,
@@ -48,6 +52,7 @@ impl Service {
             closing,
             relay,
             parked: Parked::default(),
+            returned: Vec::new(),
             bells: None,
             stop_listening: CancellationToken::new(),
         };
@@ -60,7 +65,12 @@ impl Service {
         let _listening = self.stop_listening.clone().drop_guard();
         let mut waiting: Vec<Call> = Vec::new();
         loop {
-            let next = self.parked.next();
+            waiting.append(&mut self.returned);
+            let next = if waiting.is_empty() {
+                self.parked.next()
+            } else {
+                Some(Instant::now())
+            };
             tokio::select! {
                 biased;
                 call = self.calls.recv() => match call {
@@ -94,6 +104,10 @@ impl Service {
         }
         closing.cancel();
         self.parked.dismiss();
+        let returned = std::mem::take(&mut self.returned);
+        if !returned.is_empty() {
+            self.commit(returned).await;
+        }
     }
 
     /// Claims that wait in a swarm where this batch creates tasks join the batch: they are answered by the same commit.
@@ -198,12 +212,31 @@ impl Service {
                         && !self.closing.is_cancelled()
                     {
                         self.park(call, outcome.look_again, outcome.next_due);
-                    } else {
-                        let _ = call.answer.send(Ok(outcome));
+                    } else if let Err(Ok(outcome)) = call.answer.send(Ok(outcome)) {
+                        // Its caller went away meanwhile: nobody would work on what it got until the leases ran out.
+                        self.give_back(&call.input, &outcome);
                     }
                 }
                 Call::Settle { answer, .. } => drop(answer.send(Ok(settled))),
             }
+        }
+    }
+
+    fn give_back(&mut self, input: &ClaimInput, outcome: &ClaimOutcome) {
+        let events: Vec<Arc<Event>> = outcome
+            .tasks
+            .iter()
+            .map(|task| Arc::new(released(input, task)))
+            .collect();
+        if !events.is_empty() {
+            self.returned.push(Call::Events(EventCall {
+                events,
+                terms: Terms::Require,
+                fresh: true,
+                together: false,
+                // Nobody waits for the answer: what is refused has been taken back already.
+                answer: oneshot::channel().0,
+            }));
         }
     }
 
@@ -232,6 +265,22 @@ impl Service {
     }
 }
 
+/// The event by which an agent gives a task back.
+fn released(input: &ClaimInput, task: &Task) -> Event {
+    Event {
+        tenant_id: input.swarm.0.clone(),
+        id: EventId::generate(),
+        kind: EventType::AgentMessage,
+        schema_version: 1,
+        swarm_id: input.swarm.1.clone(),
+        run_id: task.run_id.clone(),
+        actor_id: input.claim.agent.clone(),
+        payload: serde_json::json!({ "taskId": task.id, "fencingToken": task.token, "state": "released" }),
+        created_at: jiff::Timestamp::now(),
+        context: Context::default(),
+    }
+}
+
 /// Everything that waits as one batch.
 fn gather(calls: &[Call]) -> Batch {
     let mut batch = Batch::default();
@@ -252,7 +301,7 @@ fn gather(calls: &[Call]) -> Batch {
     batch
 }
 
-fn input(call: &EventCall, event: &Arc<crate::event::Event>, group: usize) -> Input {
+fn input(call: &EventCall, event: &Arc<Event>, group: usize) -> Input {
     Input {
         event: Arc::clone(event),
         terms: call.terms,

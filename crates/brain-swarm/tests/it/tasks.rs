@@ -295,3 +295,55 @@ async fn a_waiting_claim_gets_a_task_with_the_commit_that_creates_it() {
     assert_eq!(calls.claim(&scope(), &patient).await.unwrap().tasks.len(), 1);
     world.sound().await;
 }
+
+/// A claim that waits joins the batch in which a task becomes ready: whatever made it ready, its inputs are handed out.
+#[tokio::test]
+async fn what_becomes_ready_in_the_batch_of_a_claim_is_handed_out_with_its_inputs() {
+    let world = World::new().await;
+    let calls = calls(&world);
+    join(&calls, "w").await;
+    let dependent = NewTask {
+        depends_on: vec![TaskId::new("first").unwrap()],
+        ..new_task("second")
+    };
+    create(&calls, vec![new_task("first"), dependent]).await;
+    let first = calls.claim(&scope(), &ask("w", 1)).await.unwrap().tasks.remove(0);
+    // In one batch: the failure that makes the task ready again, and the claim that takes it.
+    let (me, scope, ask) = (actor("w"), scope(), ask("w", 1));
+    let (ended, claimed) = tokio::join!(
+        calls.finish_all(&scope, &me, vec![failed("first", first.fencing_token.0, true)]),
+        calls.claim(&scope, &ask)
+    );
+    assert!(ended.unwrap()[0].is_ok());
+    let first = claimed.unwrap().tasks.remove(0);
+    assert_eq!((first.attempt, first.inputs), (2, json!({ "id": "first" })));
+    let (ended, claimed) = tokio::join!(
+        calls.finish_all(&scope, &me, vec![done("first", first.fencing_token.0)]),
+        calls.claim(&scope, &ask)
+    );
+    assert!(ended.unwrap()[0].is_ok());
+    assert_eq!(claimed.unwrap().tasks.remove(0).inputs, json!({ "id": "second" }));
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn what_a_claim_gets_whose_caller_is_gone_goes_back_without_an_attempt() {
+    let world = World::new().await;
+    let calls = calls(&world);
+    join(&calls, "gone").await;
+    join(&calls, "w").await;
+    create(&calls, (0..50).map(|n| new_task(&format!("t{n}"))).collect()).await;
+    for _ in 0..20 {
+        let calls = calls.clone();
+        let claim = tokio::spawn(async move { calls.claim(&scope(), &ask("gone", 2)).await });
+        // Handed over, and then nobody waits for the answer.
+        tokio::task::yield_now().await;
+        claim.abort();
+    }
+    brain_testkit::eventually("all tasks are free again", async || {
+        let free = "SELECT count(*) FROM swarm_tasks WHERE status = 'created' AND attempt = 0";
+        (world.count(free).await == 50).then_some(())
+    })
+    .await;
+    world.sound().await;
+}

@@ -2,15 +2,21 @@
 
 use std::cmp::Reverse;
 
-use super::{Rule, Violation, names::NAMES, oracle::Oracle};
+use super::{
+    Rule, Violation,
+    names::{AGENTS, BUDGETS, KEYS, NAMES, RUNS, TASKS, number},
+    oracle::Oracle,
+};
 use crate::decide::{BudgetState, RunState, State, Task, TaskStatus, Totals};
 
 /// Counts everything again.
 pub(super) fn check(state: &State, oracle: &Oracle) -> Result<(), Violation> {
     let tasks: Vec<&Task> = NAMES.tasks.iter().filter_map(|id| state.task(id)).collect();
-    agents(state, &tasks)?;
-    keys(state, &tasks)?;
-    runs(state, &tasks)?;
+    let mut counted = Counted::default();
+    for task in &tasks {
+        counted.add(task)?;
+    }
+    counted.compare(state)?;
     budgets(state, &tasks, oracle)?;
     edges(state, &tasks)?;
     let mut queue: Vec<_> = tasks.iter().filter(|task| task.is_ready()).collect();
@@ -29,95 +35,97 @@ fn wrong(rule: Rule, detail: String) -> Violation {
     Violation { rule, detail }
 }
 
-fn count<'a>(tasks: &[&'a Task], is: impl Fn(&'a Task) -> bool) -> usize {
-    tasks.iter().filter(|task| is(task)).count()
+/// What is counted over tasks.
+#[derive(Default)]
+struct Counted {
+    load: [i32; AGENTS],
+    held: [i32; KEYS],
+    ready: [i32; KEYS],
+    runs: [Totals; RUNS],
 }
 
-fn agents(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
-    for id in &NAMES.agents {
-        let held = count(tasks, |task| {
-            task.status.is_held() && task.assignee.as_ref() == Some(id)
-        });
-        match state.agent(id) {
-            Some(agent) if usize::try_from(agent.load) == Ok(held) => {}
-            None if held == 0 => {}
-            Some(agent) => {
-                return Err(wrong(
-                    Rule::Load,
-                    format!("{id} holds {held} tasks, its load is {}", agent.load),
-                ));
-            }
-            None => {
-                return Err(wrong(
-                    Rule::UnknownAgent,
-                    format!("{id} is unknown and holds {held} tasks"),
-                ));
-            }
-        }
-    }
-    for task in tasks {
-        let fits = match task.status {
+impl Counted {
+    fn add(&mut self, task: &Task) -> Result<(), Violation> {
+        let sound = match task.status {
             TaskStatus::Running => task.waiting_for.is_none() && task.assignee.is_some(),
             TaskStatus::Assigned => task.waiting_for.is_none() && task.assignee.is_some() && task.lease.is_none(),
             TaskStatus::Created => task.lease.is_none(),
             _ => task.lease.is_none() && task.waiting_for.is_none(),
         };
-        if !fits {
+        if !sound {
             return Err(wrong(Rule::Shape, format!("{task:?}")));
         }
-    }
-    Ok(())
-}
-
-fn keys(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
-    for name in &NAMES.keys {
-        let of = |task: &Task| task.concurrency_key.as_ref() == Some(name);
-        let (held, ready) = (
-            count(tasks, |task| of(task) && task.status.is_held()),
-            count(tasks, |task| of(task) && task.is_ready()),
-        );
-        let counted = state.key(name).map_or((0, 0), |key| (key.held, key.ready));
-        if (usize::try_from(counted.0), usize::try_from(counted.1)) != (Ok(held), Ok(ready)) {
-            return Err(wrong(
-                Rule::KeyCount,
-                format!("{name}: {held} held and {ready} ready, counted {counted:?}"),
-            ));
+        let held = i32::from(task.status.is_held());
+        if let Some(agent) = &task.assignee {
+            self.load[number(agent.as_str())] += held;
         }
-    }
-    Ok(())
-}
-
-fn runs(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
-    for id in &NAMES.runs {
-        let of = |status: Option<TaskStatus>| {
-            let tasks = count(tasks, |task| {
-                task.run_id == *id && status.is_none_or(|status| task.status == status)
-            });
-            i64::try_from(tasks).unwrap_or(i64::MAX)
-        };
-        let totals = Totals {
-            created: of(None),
-            completed: of(Some(TaskStatus::Completed)),
-            failed: of(Some(TaskStatus::Failed)),
-            cancelled: of(Some(TaskStatus::Cancelled)),
-        };
-        let counted = state.run(id).map_or(Totals::default(), |run| run.tasks);
-        if totals != counted {
-            return Err(wrong(Rule::RunTotals, format!("{id}: {totals:?}, counted {counted:?}")));
+        if let Some(key) = &task.concurrency_key {
+            self.held[number(key)] += held;
+            self.ready[number(key)] += i32::from(task.is_ready());
         }
+        let run = &mut self.runs[number(task.run_id.as_str())];
+        run.created += 1;
+        match task.status {
+            TaskStatus::Completed => run.completed += 1,
+            TaskStatus::Failed => run.failed += 1,
+            TaskStatus::Cancelled => run.cancelled += 1,
+            _ => {}
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn compare(&self, state: &State) -> Result<(), Violation> {
+        for (id, held) in NAMES.agents.iter().zip(self.load) {
+            match state.agent(id) {
+                Some(agent) if agent.load != held => {
+                    return Err(wrong(
+                        Rule::Load,
+                        format!("{id} holds {held} tasks, its load is {}", agent.load),
+                    ));
+                }
+                None if held > 0 => {
+                    return Err(wrong(
+                        Rule::UnknownAgent,
+                        format!("{id} is unknown and holds {held} tasks"),
+                    ));
+                }
+                _ => {}
+            }
+        }
+        for (name, counts) in NAMES.keys.iter().zip(self.held.into_iter().zip(self.ready)) {
+            let kept = state.key(name).map_or((0, 0), |key| (key.held, key.ready));
+            if kept != counts {
+                return Err(wrong(
+                    Rule::KeyCount,
+                    format!("{name}: held and ready are {counts:?}, counted {kept:?}"),
+                ));
+            }
+        }
+        for (id, totals) in NAMES.runs.iter().zip(self.runs) {
+            let kept = state.run(id).map_or(Totals::default(), |run| run.tasks);
+            if kept != totals {
+                return Err(wrong(Rule::RunTotals, format!("{id}: {totals:?}, counted {kept:?}")));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn budgets(state: &State, tasks: &[&Task], oracle: &Oracle) -> Result<(), Violation> {
-    let open = |reservation: &&crate::decide::Reservation| reservation.settled.is_none();
-    let all = || oracle.reservations.iter().filter_map(|(id, ..)| state.reservation(id));
-    for id in &NAMES.budgets {
+    let (mut reserved, mut spent) = ([0; BUDGETS], [0; BUDGETS]);
+    let mut of_tasks = [0; TASKS];
+    for made in oracle.reservations.iter().filter_map(|id| state.reservation(id)) {
+        let budget = number(made.budget.as_str());
+        if let Some(settled) = made.settled {
+            spent[budget] += settled;
+        } else {
+            reserved[budget] += made.units;
+            of_tasks[number(made.task.as_str())] += made.units;
+        }
+    }
+    for (id, (reserved, spent)) in NAMES.budgets.iter().zip(reserved.into_iter().zip(spent)) {
         let Some(budget) = state.budget(id) else { continue };
-        let reserved: i64 = all().filter(|r| r.budget == *id).filter(open).map(|r| r.units).sum();
-        let spent: i64 = all().filter(|r| r.budget == *id).filter_map(|r| r.settled).sum();
-        let sound = budget.reserved == reserved && budget.spent == spent && reserved + spent <= budget.max_units;
-        if !sound {
+        if budget.reserved != reserved || budget.spent != spent || reserved + spent > budget.max_units {
             return Err(wrong(
                 Rule::Budget,
                 format!("{budget:?}: reserved {reserved}, spent {spent}"),
@@ -125,7 +133,7 @@ fn budgets(state: &State, tasks: &[&Task], oracle: &Oracle) -> Result<(), Violat
         }
     }
     for task in tasks {
-        let units: i64 = all().filter(|r| r.task == task.id).filter(open).map(|r| r.units).sum();
+        let units = of_tasks[number(task.id.as_str())];
         if units != task.reserved_units || (units > 0 && !task.status.is_held()) {
             let facts = format!("{} is {} with {} units", task.id, task.status, task.reserved_units);
             return Err(wrong(Rule::Reserved, format!("{facts}, {units} are reserved for it")));
@@ -135,23 +143,30 @@ fn budgets(state: &State, tasks: &[&Task], oracle: &Oracle) -> Result<(), Violat
 }
 
 fn edges(state: &State, tasks: &[&Task]) -> Result<(), Violation> {
-    for task in tasks.iter().filter(|task| !task.status.is_terminal()) {
-        let mut unmet = 0;
-        for on in tasks {
-            for edge in state.dependents(&on.id).iter().filter(|edge| edge.task == task.id) {
-                unmet += i32::from(!edge.satisfied);
-                if !edge.satisfied && on.status == TaskStatus::Completed {
-                    return Err(wrong(
-                        Rule::Unmet,
-                        format!("{} waits for {}, which has completed", task.id, on.id),
-                    ));
-                }
+    let mut unmet = [0; TASKS];
+    let mut completed = [None; TASKS];
+    for on in tasks {
+        for edge in state.dependents(&on.id).iter().filter(|edge| !edge.satisfied) {
+            let task = number(edge.task.as_str());
+            unmet[task] += 1;
+            if on.status == TaskStatus::Completed {
+                completed[task] = Some(&on.id);
             }
         }
-        if unmet != task.unmet {
+    }
+    for task in tasks {
+        let index = number(task.id.as_str());
+        if unmet[index] != task.unmet {
             return Err(wrong(
                 Rule::Unmet,
-                format!("{} waits for {unmet}, counted {}", task.id, task.unmet),
+                format!("{} waits for {}, counted {}", task.id, unmet[index], task.unmet),
+            ));
+        }
+        // One that has ended itself is told when it is retried.
+        if let (Some(on), false) = (completed[index], task.status.is_terminal()) {
+            return Err(wrong(
+                Rule::Unmet,
+                format!("{} waits for {on}, which has completed", task.id),
             ));
         }
     }

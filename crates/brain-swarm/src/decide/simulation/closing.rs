@@ -74,6 +74,7 @@ fn work(world: &mut World, agent: usize) -> Result<(), Violation> {
         let task = belief.task;
         world.say(agent, 0, Say::Running, Way::Well)?;
         world.say(agent, 0, Say::Complete, Way::Well)?;
+        world.check()?;
         let status = world.state.task(&NAMES.tasks[task]).map(|task| task.status);
         if status != Some(TaskStatus::Completed) {
             return Err(Violation {

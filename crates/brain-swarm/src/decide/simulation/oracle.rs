@@ -68,8 +68,8 @@ pub(super) struct Oracle {
     tasks: [Option<Known>; TASKS],
     limits: [i32; KEYS],
     heard: [Option<Timestamp>; AGENTS],
-    /// Every reservation that was granted: id, budget, task.
-    pub(super) reservations: Vec<(String, usize, usize)>,
+    /// Every reservation that was granted.
+    pub(super) reservations: Vec<String>,
 }
 
 fn violation(rule: Rule, detail: String) -> Violation {

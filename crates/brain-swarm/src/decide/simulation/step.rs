@@ -74,9 +74,9 @@ pub(super) enum Step {
         gpu: bool,
         capacity: Option<i64>,
     },
-    /// The sweep looks at when an agent was last heard.
-    Look(usize),
-    /// It reports the agent as lost by what it saw.
+    /// The sweep looks at when agents were last heard.
+    Look,
+    /// It reports an agent as lost by what it saw.
     Lose(usize),
     Create(NewTask),
     Cancel(usize),
@@ -131,7 +131,7 @@ pub(super) enum Step {
 
 const KINDS: usize = 22;
 /// How often each kind of step comes, in the order of the arms in [`step`].
-const WEIGHTS: [usize; KINDS] = [14, 8, 5, 3, 2, 2, 3, 1, 1, 2, 2, 1, 2, 2, 12, 5, 28, 6, 2, 3, 2, 10];
+const WEIGHTS: [usize; KINDS] = [14, 8, 4, 4, 2, 4, 3, 1, 1, 2, 5, 1, 2, 2, 13, 5, 32, 6, 2, 3, 2, 10];
 /// Kinds that may be missing from a history altogether: rare meetings of the others come more often then.
 const OPTIONAL: std::ops::Range<usize> = 3..22;
 
@@ -145,10 +145,14 @@ pub(super) fn steps(seed: u64, length: usize) -> Vec<Step> {
         }
     }
     let total: usize = weights.iter().sum();
-    let mut steps: Vec<Step> = (0..AGENTS - 2).map(|agent| register(&mut random, agent)).collect();
+    // Most agents stay what they are: the first claim, the others listen.
+    let listen_from = random.below(AGENTS - 1);
+    let mut steps: Vec<Step> = (0..AGENTS - 2)
+        .map(|agent| register(&mut random, agent, listen_from))
+        .collect();
     steps.extend((0..BUDGETS).map(|budget| Step::MakeBudget {
         budget,
-        max: 5 + 10 * i64::try_from(random.below(4)).unwrap_or(0),
+        max: random.pick(&[4, 10, 40]),
     }));
     while steps.len() < length {
         let mut at = random.below(total);
@@ -157,7 +161,25 @@ pub(super) fn steps(seed: u64, length: usize) -> Vec<Step> {
             at = at.saturating_sub(*weight);
             here
         });
-        steps.push(step(&mut random, kind.unwrap_or(0)));
+        let step = step(&mut random, kind.unwrap_or(0), listen_from);
+        // Left to chance alone, an agent that holds something is seldom silent for long enough to be lost, and what was reserved
+        // is seldom settled.
+        let next = match step {
+            Step::Die(agent) if random.chance(60) => vec![Step::Look, Step::Lose(agent)],
+            Step::Say {
+                agent,
+                which,
+                say: Say::Reserve { .. },
+                ..
+            } if random.chance(60) => {
+                let units = random.pick(&[0, 1, 3, 50]);
+                let (say, way) = (Say::Settle { units }, way(&mut random));
+                vec![Step::Say { agent, which, say, way }]
+            }
+            _ => Vec::new(),
+        };
+        steps.push(step);
+        steps.extend(next);
         if random.chance(30) {
             steps.push(Step::Write);
         }
@@ -165,15 +187,15 @@ pub(super) fn steps(seed: u64, length: usize) -> Vec<Step> {
     steps
 }
 
-fn step(random: &mut Random, kind: usize) -> Step {
+fn step(random: &mut Random, kind: usize, listen_from: usize) -> Step {
     // The last two agents are kept for the end, when everything is put right.
     let agent = random.below(AGENTS - 2);
     let (task, run, budget) = (random.below(TASKS), random.below(RUNS), random.below(BUDGETS));
     match kind {
         0 => Step::Create(new_task(random, task)),
         1 => Step::Clock(random.pick(&[1, 500, 5_000, 20_000, 40_000, 90_000, -1, -3_000, -120_000])),
-        2 => register(random, agent),
-        3 => Step::Look(agent),
+        2 => register(random, agent, listen_from),
+        3 => Step::Look,
         4 => Step::Cancel(task),
         5 => Step::Reassign { task, agent },
         6 => Step::Retry(task),
@@ -217,11 +239,10 @@ fn step(random: &mut Random, kind: usize) -> Step {
     }
 }
 
-fn register(random: &mut Random, agent: usize) -> Step {
+fn register(random: &mut Random, agent: usize, listen_from: usize) -> Step {
     Step::Register {
         agent,
-        // Most agents stay what they are: the first three claim, the others listen.
-        push: (agent >= 3) != random.chance(10),
+        push: (agent >= listen_from) != random.chance(10),
         role: random.pick(&["worker", "worker", "worker", "reviewer", "orchestrator"]),
         gpu: random.chance(50),
         capacity: random.pick(&[None, None, Some(1), Some(2)]),
@@ -246,13 +267,13 @@ fn new_task(random: &mut Random, task: usize) -> NewTask {
         depends_on,
         policy: random.pick(DependencyPolicy::ALL),
         key: some(random, 40, KEYS).map(|key| (key, random.pick(&[1, 1, 2, 3]))),
-        budget: some(random, 40, BUDGETS),
+        budget: some(random, 50, BUDGETS),
         parent: some(random, 10, TASKS),
     }
 }
 
 fn say(random: &mut Random) -> Say {
-    match random.below(16) {
+    match random.below(18) {
         0..=1 => Say::Running,
         2..=4 => Say::Complete,
         5..=6 => Say::Fail {
@@ -264,7 +285,7 @@ fn say(random: &mut Random) -> Say {
         },
         9..=10 => Say::Progress,
         11 => Say::Emit,
-        12..=13 => Say::Reserve {
+        12..=15 => Say::Reserve {
             units: random.pick(&[1, 3, 8, 30]),
         },
         _ => Say::Settle {

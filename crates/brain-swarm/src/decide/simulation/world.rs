@@ -1,47 +1,27 @@
-//! The world that a history plays in: one state as the database, agents with beliefs of their own, calls under way.
+//! The world that a history plays in: one state as the database, a clock, people, the brain itself, and agents.
 //!
-//! Invariant: agents know only what they were told. What they say is built from that, and may be wrong or late.
+//! Invariant: whatever is decided is judged before the next step, by the book of the oracle and by counting again.
+
+mod workers;
+
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+pub(super) use self::workers::renew;
+use self::workers::{Call, Worker};
 use super::{
     Brain, Rule, Violation, checks,
     names::{AGENTS, BUDGETS, NAMES, RUNS, TASKS, number},
     oracle::{Cause, Oracle},
-    step::{NewTask, Say, Step, Way},
+    step::{NewTask, Step},
 };
 use crate::{
-    decide::{BudgetState, Claim, Decision, FollowUp, Lease, Refusal, State, TaskStatus},
+    decide::{BudgetState, Decision, FollowUp, Refusal, State},
     event::{Context, Event, EventType},
-    ids::{ActorId, EventId, FencingToken, TenantId},
+    ids::{ActorId, EventId, TenantId},
 };
-
-/// A task that an agent believes to have.
-#[derive(Debug, Clone)]
-pub(super) struct Belief {
-    pub(super) task: usize,
-    /// `None`: it was given to it, as to an agent that listens.
-    pub(super) token: Option<FencingToken>,
-    reservations: Vec<String>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Worker {
-    pub(super) paused: bool,
-    pub(super) beliefs: Vec<Belief>,
-}
-
-/// What an agent said of a task, on its way.
-#[derive(Debug, Clone)]
-struct Call {
-    agent: usize,
-    task: usize,
-    token: Option<FencingToken>,
-    say: Say,
-    reservation: Option<String>,
-    event: Event,
-}
 
 pub(super) struct World {
     brain: Brain,
@@ -52,10 +32,24 @@ pub(super) struct World {
     looked: [Option<Timestamp>; AGENTS],
     /// Everything that is made gets a number.
     made: u32,
+    /// The state may have changed since it was checked.
+    changed: bool,
+    /// Whether the state is compared with what it was before each refusal. That takes longer than everything else.
+    compares: bool,
+    /// What came up, for the test that histories are rich enough.
+    pub(super) met: Option<Met>,
+}
+
+/// What came up in histories.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    pub(super) refusals: HashSet<Refusal>,
+    /// Types of events that took effect or followed, with the reason of a retry.
+    pub(super) events: BTreeSet<String>,
 }
 
 impl World {
-    pub(super) fn new(brain: Brain) -> Self {
+    pub(super) fn new(brain: Brain, compares: bool) -> Self {
         Self {
             brain,
             state: State::at(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1_000)),
@@ -64,6 +58,9 @@ impl World {
             under_way: Vec::new(),
             looked: [None; AGENTS],
             made: 0,
+            changed: false,
+            compares,
+            met: None,
         }
     }
 
@@ -91,8 +88,9 @@ impl World {
                 let event = self.event(kind, &NAMES.agents[*agent], payload);
                 self.publish(&event, Cause::Other)?;
             }
-            Step::Look(agent) => {
-                self.looked[*agent] = self.state.agent(&NAMES.agents[*agent]).map(|agent| agent.last_seen_at);
+            Step::Look => {
+                let heard = |agent: usize| self.state.agent(&NAMES.agents[agent]).map(|agent| agent.last_seen_at);
+                self.looked = std::array::from_fn(heard);
             }
             Step::Lose(agent) => self.lose(*agent)?,
             Step::Create(task) => self.create(task)?,
@@ -140,7 +138,16 @@ impl World {
             Step::Die(agent) => self.workers[*agent] = Worker::default(),
             Step::Settle(mask) => self.settle(*mask)?,
         }
-        checks::check(&self.state, &self.oracle)
+        self.check()
+    }
+
+    /// The state is sound, if it changed since that was last seen.
+    pub(super) fn check(&mut self) -> Result<(), Violation> {
+        if std::mem::take(&mut self.changed) {
+            checks::check(&self.state, &self.oracle)
+        } else {
+            Ok(())
+        }
     }
 
     /// Time moves, between two batches.
@@ -172,14 +179,25 @@ impl World {
         Ok(decision)
     }
 
+    /// The state as it is, to be compared with later.
+    fn snapshot(&self) -> Option<State> {
+        self.compares.then(|| self.state.clone())
+    }
+
     /// An event is decided: one that is refused has changed nothing.
     fn decide(&mut self, event: &Event) -> Result<Decision, Violation> {
-        debug_assert_eq!(event.check(65_536), Ok(()), "an event of the simulation is not valid");
         self.state.seq += 1;
-        let mut before = self.state.clone();
+        let before = self.snapshot();
         let decision = (self.brain.decide)(&mut self.state, event);
         self.heard(&event.actor_id);
-        let Some(refusal) = decision.refusal else {
+        self.changed = decision.refusal.is_none();
+        if let Some(met) = &mut self.met {
+            assert_eq!(event.check(65_536), Ok(()), "an event of the simulation is not valid");
+            met.refusals.extend(decision.refusal);
+            met.events
+                .extend(decision.refusal.is_none().then(|| event.kind.to_string()));
+        }
+        let (Some(refusal), Some(mut before)) = (decision.refusal, before) else {
             return Ok(decision);
         };
         before.seen(&event.actor_id);
@@ -213,6 +231,12 @@ impl World {
 
     /// Agents that listen learn what was assigned to them; one that stands still or died does not.
     fn told(&mut self, follow_ups: &[FollowUp]) {
+        if let Some(met) = &mut self.met {
+            met.events.extend(follow_ups.iter().map(|follow_up| {
+                let reason = follow_up.payload.get("reason").and_then(Value::as_str);
+                [follow_up.kind.as_str(), reason.unwrap_or_default()].join(" ")
+            }));
+        }
         for follow_up in follow_ups
             .iter()
             .filter(|follow_up| follow_up.kind == EventType::TaskAssigned)
@@ -309,194 +333,6 @@ impl World {
         self.publish(&event, Cause::Other).map(drop)
     }
 
-    pub(super) fn claim(&mut self, agent: usize, max: usize, lease_ms: i32, way: Way) -> Result<(), Violation> {
-        if self.workers[agent].paused {
-            return Ok(());
-        }
-        let claim = Claim {
-            agent: NAMES.agents[agent].clone(),
-            max,
-            lease_ms,
-        };
-        let before = self.state.clone();
-        let claimed = match (self.brain.claim)(&mut self.state, &claim) {
-            Ok(claimed) => claimed,
-            Err(refusal) if before == self.state => {
-                debug_assert_eq!(refusal, Refusal::UnknownAgent);
-                return Ok(());
-            }
-            Err(refusal) => {
-                return Err(Violation {
-                    rule: Rule::RefusedChanged,
-                    detail: format!("a claim of a{agent} was refused ({refusal})"),
-                });
-            }
-        };
-        self.heard(&claim.agent);
-        let ends: Vec<usize> = ended(&claimed.follow_ups);
-        self.oracle
-            .observe(&self.state, Cause::Claimed { agent, lease_ms }, &ends)?;
-        let tasks: Vec<usize> = claimed.tasks.iter().map(|id| number(id.as_str())).collect();
-        self.oracle.claimed(&claim, &tasks, &self.state)?;
-        self.told(&claimed.follow_ups);
-        if way == Way::Well || way == Way::Bare {
-            for task in tasks {
-                let token = self.state.task(&NAMES.tasks[task]).map(|task| task.token);
-                self.workers[agent].learn(task, token);
-            }
-        }
-        Ok(())
-    }
-
-    /// As `renew_task_leases.sql` and `heartbeat_agent.sql` do it, beside the batches.
-    pub(super) fn heartbeat(&mut self, agent: usize, way: Way) -> Result<(), Violation> {
-        let id = &NAMES.agents[agent];
-        if self.workers[agent].paused || self.state.agent(id).is_none() {
-            return Ok(());
-        }
-        self.state.written();
-        let now = self.state.now;
-        let mut lost = Vec::new();
-        for belief in &self.workers[agent].beliefs {
-            let Some(token) = belief.token else { continue };
-            let renewed = (self.brain.renew)(&mut self.state, &NAMES.tasks[belief.task], id, token);
-            self.oracle.renewed((belief.task, agent, token), renewed, now)?;
-            if renewed.is_none() {
-                lost.push((belief.task, token));
-            }
-        }
-        self.state.edit_agent(id, |agent| {
-            agent.live = true;
-            agent.last_seen_at = agent.last_seen_at.max(now);
-        });
-        self.oracle.heard(agent, now);
-        self.state.written();
-        if way != Way::AnswerLost {
-            self.workers[agent].forget(|belief| {
-                lost.iter()
-                    .any(|lost| (belief.task, belief.token) == (lost.0, Some(lost.1)))
-            });
-        }
-        Ok(())
-    }
-
-    pub(super) fn say(&mut self, agent: usize, which: usize, say: Say, way: Way) -> Result<(), Violation> {
-        let worker = &self.workers[agent];
-        if worker.paused || worker.beliefs.is_empty() {
-            return Ok(());
-        }
-        let belief = worker.beliefs[which % worker.beliefs.len()].clone();
-        let token = belief.token.filter(|_| way != Way::Bare);
-        let mut payload = json!({ "taskId": NAMES.tasks[belief.task], "agentId": NAMES.agents[agent] });
-        if let Some(token) = token {
-            payload["fencingToken"] = json!(token);
-        }
-        let mut reservation = None;
-        let mut put = |field: &str, value: Value| payload[field] = value;
-        let kind = match say {
-            Say::Running => {
-                put("state", json!("running"));
-                EventType::AgentMessage
-            }
-            Say::Complete => {
-                put("outputs", json!({ "by": agent, "call": self.made }));
-                if self.made % 2 == 0 || token.is_some() {
-                    EventType::TaskCompleted
-                } else {
-                    put("state", json!("done"));
-                    EventType::AgentMessage
-                }
-            }
-            Say::Fail { retryable, after_ms } => {
-                put("state", json!("failed"));
-                put("error", json!("it did not work"));
-                put("retryable", json!(retryable));
-                if let Some(ms) = after_ms {
-                    put("retryAfterMs", json!(ms));
-                }
-                EventType::AgentMessage
-            }
-            Say::Release { delay_ms } => {
-                put("state", json!("released"));
-                put("delayMs", json!(delay_ms));
-                EventType::AgentMessage
-            }
-            Say::Progress => {
-                put("progress", json!({ "call": self.made }));
-                EventType::TaskProgress
-            }
-            Say::Emit => EventType::Custom("build.noted".into()),
-            Say::Reserve { units } => {
-                // The same id for every attempt: what was reserved by an earlier one is not reserved for this one.
-                let id = format!("{}-{}", NAMES.tasks[belief.task], belief.reservations.len());
-                put("reservationId", json!(id));
-                put("units", json!(units));
-                reservation = Some(id);
-                EventType::BudgetReserved
-            }
-            Say::Settle { units } => {
-                let Some(id) = belief.reservations.last() else {
-                    return Ok(());
-                };
-                put("reservationId", json!(id));
-                put("units", json!(units));
-                reservation = Some(id.clone());
-                EventType::BudgetSettled
-            }
-        };
-        let call = Call {
-            agent,
-            task: belief.task,
-            token,
-            say,
-            reservation,
-            event: self.event(kind, &NAMES.agents[agent], payload),
-        };
-        if way == Way::Late {
-            self.under_way.push(call);
-            Ok(())
-        } else {
-            self.arrive(&call, way == Way::AnswerLost)
-        }
-    }
-
-    fn arrive(&mut self, call: &Call, answer_lost: bool) -> Result<(), Violation> {
-        let cause = Cause::Said {
-            task: call.task,
-            agent: call.agent,
-        };
-        let known = self
-            .state
-            .reservation(call.reservation.as_deref().unwrap_or_default())
-            .is_some();
-        let decision = self.decide(&call.event)?;
-        let who = (call.task, call.agent, call.token);
-        self.oracle.answered(who, call.say, decision.refusal, self.state.now)?;
-        self.follow(&decision, cause)?;
-        let accepted = decision.refusal.is_none();
-        if let (Say::Reserve { .. }, Some(id), true, false) = (call.say, &call.reservation, accepted, known) {
-            let budget = self
-                .state
-                .reservation(id)
-                .map_or(0, |made| number(made.budget.as_str()));
-            self.oracle.reservations.push((id.clone(), budget, call.task));
-        }
-        if answer_lost {
-            return Ok(());
-        }
-        let worker = &mut self.workers[call.agent];
-        let over = call.say.ends() || decision.refusal == Some(Refusal::LeaseLost);
-        if over {
-            worker.forget(|belief| belief.task == call.task && (belief.token == call.token || call.token.is_none()));
-        } else if let (Say::Reserve { .. }, Some(id), true) = (call.say, &call.reservation, accepted) {
-            let belief = worker.beliefs.iter_mut().find(|belief| belief.task == call.task);
-            belief
-                .into_iter()
-                .for_each(|belief| belief.reservations.push(id.clone()));
-        }
-        Ok(())
-    }
-
     pub(super) fn settle(&mut self, mask: u16) -> Result<(), Violation> {
         for (index, id) in NAMES.tasks.iter().enumerate() {
             let open = self.state.task(id).is_some_and(|task| !task.status.is_terminal());
@@ -504,6 +340,7 @@ impl World {
                 self.state.load_idle(id.clone());
             }
         }
+        self.changed = true;
         self.state.seq += 1;
         let follow_ups = (self.brain.settle)(&mut self.state);
         if let Some(bare) = follow_ups.iter().find(|follow_up| follow_up.origin.is_none()) {
@@ -522,44 +359,10 @@ impl World {
     }
 }
 
-impl Worker {
-    pub(super) fn learn(&mut self, task: usize, token: Option<FencingToken>) {
-        self.beliefs.push(Belief {
-            task,
-            token,
-            reservations: Vec::new(),
-        });
-    }
-
-    fn forget(&mut self, which: impl Fn(&Belief) -> bool) {
-        self.beliefs.retain(|belief| !which(belief));
-    }
-}
-
 /// The tasks that these events end.
 fn ended(follow_ups: &[FollowUp]) -> Vec<usize> {
     let ends = follow_ups.iter().filter_map(|follow_up| follow_up.ends.as_ref());
     ends.map(|id| number(id.as_str())).collect()
-}
-
-/// The rule of `renew_task_leases.sql`.
-pub(super) fn renew(
-    state: &mut State,
-    task: &crate::ids::TaskId,
-    agent: &ActorId,
-    token: FencingToken,
-) -> Option<Timestamp> {
-    let now = state.now;
-    let held = state.task(task).filter(|task| {
-        task.status == TaskStatus::Running && task.assignee.as_ref() == Some(agent) && task.token == token
-    });
-    let ms = held
-        .and_then(|task| task.lease)
-        .filter(|lease| now < lease.expires_at)?
-        .ms;
-    let expires_at = now + SignedDuration::from_millis(i64::from(ms));
-    state.update(task, |task| task.lease = Some(Lease { expires_at, ms }));
-    Some(expires_at)
 }
 
 const _: () = assert!(
