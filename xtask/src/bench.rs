@@ -13,6 +13,7 @@ mod machine;
 mod pipeline;
 mod report;
 mod samples;
+mod scaling;
 mod steady;
 mod tasks;
 mod wire;
@@ -51,6 +52,8 @@ enum Bench {
     Latency(latency::Args),
     /// Requests a second and their latency, next to a bare hyper server
     Http(http::Args),
+    /// The pipeline with 1, 2, 4 replicas and 1, 2, 4, 8 partitions
+    Scaling(scaling::Args),
     /// What an idle brain costs, and how long it takes to start
     Idle,
     /// The memory of the stream under a steady load, and what an idle brain costs after it
@@ -113,6 +116,7 @@ async fn measure(run: &Run, bench: &Bench) -> Result<Report> {
         Bench::Tasks(_) => "tasks",
         Bench::Latency(_) => "latency",
         Bench::Http(_) => "http",
+        Bench::Scaling(_) => "scaling",
         Bench::Idle => "idle",
         Bench::Steady(_) => "steady",
     });
@@ -122,6 +126,7 @@ async fn measure(run: &Run, bench: &Bench) -> Result<Report> {
         Bench::Tasks(args) => tasks::run(run, args, &mut report).await?,
         Bench::Latency(args) => latency::run(run, args, &mut report).await?,
         Bench::Http(args) => http::run(run, args, &mut report).await?,
+        Bench::Scaling(args) => scaling::run(run, args, &mut report).await?,
         Bench::Idle => {
             run.progress.change("measuring an idle brain");
             footprint::measure(&run.servers, &run.brain).await?.add_to(&mut report);

@@ -1,8 +1,26 @@
 //! The command line: every command, option and help text.
 
+mod agent;
+mod budget;
+mod dead_letter;
+mod event;
+mod run;
+mod schedule;
+mod task;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::{
+    agent::{AgentCommand, AgentRegisterArgs},
+    budget::BudgetCommand,
+    dead_letter::DeadLetterCommand,
+    event::{EventCommand, PublishArgs, TailArgs},
+    run::RunCommand,
+    schedule::{ScheduleCommand, SchedulePutArgs},
+    task::{TaskCommand, TaskCreateArgs},
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -47,12 +65,18 @@ pub(crate) enum Command {
     /// Publish and read events
     #[command(subcommand)]
     Event(EventCommand),
-    /// Read tasks
+    /// Create, read and steer tasks
     #[command(subcommand)]
     Task(TaskCommand),
-    /// Read agents
+    /// Register, read and steer agents
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Read, cancel and finish runs
+    #[command(subcommand)]
+    Run(RunCommand),
+    /// Make, read, raise and stop budgets
+    #[command(subcommand)]
+    Budget(BudgetCommand),
     /// Store, read and remove schedules that create tasks
     #[command(subcommand)]
     Schedule(ScheduleCommand),
@@ -120,6 +144,29 @@ pub(crate) struct ServerArgs {
     pub(crate) token: Option<String>,
 }
 
+/// What every command about one thing of a swarm can be told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShowArgs {
+    /// The swarm it belongs to [default: the server's STUDIO_BRAIN_SWARM_ID]
+    #[arg(long, value_name = "ID")]
+    pub(crate) swarm: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// What every command that changes something in a swarm can be told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChangeArgs {
+    /// Who does it, in the event that tells of it
+    #[arg(long, value_name = "ID", default_value = "cli")]
+    pub(crate) actor: String,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}
+
 /// How to print a list.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ListArgs {
@@ -129,250 +176,6 @@ pub(crate) struct ListArgs {
     /// Print at most this many
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
-}
-
-/// `brain event ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum EventCommand {
-    /// Publish one event, or all events of a file; done when they are stored
-    Publish(PublishArgs),
-    /// Print stored events in their order
-    Tail(TailArgs),
-}
-
-/// Options of `brain event publish`.
-#[derive(Debug, Args)]
-pub(crate) struct PublishArgs {
-    /// Type of the event, such as task.created
-    #[arg(long = "type", value_name = "TYPE", required_unless_present = "file")]
-    pub(crate) kind: Option<String>,
-    /// Payload as a JSON object
-    #[arg(long, value_name = "JSON", default_value = "{}", conflicts_with = "file")]
-    pub(crate) payload: String,
-    /// Id of the event; an id that is stored already is not stored again [default: a new one]
-    #[arg(long, value_name = "ID", conflicts_with = "file")]
-    pub(crate) id: Option<String>,
-    /// Events as one JSON object, an array, {"events": [...]} or JSON lines; - reads standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "kind")]
-    pub(crate) file: Option<PathBuf>,
-    /// Swarm of events that name none [default: the server's STUDIO_BRAIN_SWARM_ID]
-    #[arg(long, value_name = "ID")]
-    pub(crate) swarm: Option<String>,
-    /// Run of events that name none [default: the server's run]
-    #[arg(long, value_name = "ID")]
-    pub(crate) run: Option<String>,
-    /// Actor of events that name none
-    #[arg(long, value_name = "ID", default_value = "cli")]
-    pub(crate) actor: String,
-    /// How to print the result
-    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
-    pub(crate) output: ListFormat,
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-}
-
-/// Options of `brain event tail`.
-#[derive(Debug, Args)]
-pub(crate) struct TailArgs {
-    /// Events of this swarm [default: the server's STUDIO_BRAIN_SWARM_ID]
-    #[arg(long, value_name = "ID")]
-    pub(crate) swarm: Option<String>,
-    /// Only events of this type
-    #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) kind: Option<String>,
-    /// Begin with this sequence number; 1 is the first event [default: the last 20 of the swarm]
-    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(1..))]
-    pub(crate) from: Option<i64>,
-    /// Stop after this many events
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) limit: Option<u64>,
-    /// Keep waiting for new events
-    #[arg(long, short)]
-    pub(crate) follow: bool,
-    /// How to print; json cannot follow
-    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
-    pub(crate) output: ListFormat,
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-}
-
-/// `brain task ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum TaskCommand {
-    /// List tasks
-    List {
-        /// Tasks of this swarm [default: the server's STUDIO_BRAIN_SWARM_ID]
-        #[arg(long, value_name = "ID")]
-        swarm: Option<String>,
-        /// Only tasks of this run
-        #[arg(long, value_name = "ID")]
-        run: Option<String>,
-        /// Only tasks of this status: created, assigned, running, completed, failed or cancelled
-        #[arg(long)]
-        status: Option<String>,
-        /// Only tasks that this agent holds or held last
-        #[arg(long, value_name = "ID")]
-        agent: Option<String>,
-        #[command(flatten)]
-        list: ListArgs,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Show one task with its inputs and outputs
-    Show {
-        /// Id of the task
-        task: String,
-        /// The swarm it belongs to [default: the server's STUDIO_BRAIN_SWARM_ID]
-        #[arg(long, value_name = "ID")]
-        swarm: Option<String>,
-        /// How to print
-        #[arg(long, value_enum, default_value_t = Format::Table)]
-        output: Format,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-}
-
-/// `brain agent ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum AgentCommand {
-    /// List agents
-    List {
-        /// Agents of this swarm [default: the server's STUDIO_BRAIN_SWARM_ID]
-        #[arg(long, value_name = "ID")]
-        swarm: Option<String>,
-        /// Only agents of this status: live or lost
-        #[arg(long)]
-        status: Option<String>,
-        #[command(flatten)]
-        list: ListArgs,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-}
-
-/// `brain schedule ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum ScheduleCommand {
-    /// List schedules
-    List {
-        /// Schedules of this swarm [default: the server's STUDIO_BRAIN_SWARM_ID]
-        #[arg(long, value_name = "ID")]
-        swarm: Option<String>,
-        #[command(flatten)]
-        list: ListArgs,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Show one schedule with its task
-    Show {
-        /// Id of the schedule
-        schedule: String,
-        /// The swarm it belongs to [default: the server's STUDIO_BRAIN_SWARM_ID]
-        #[arg(long, value_name = "ID")]
-        swarm: Option<String>,
-        /// How to print
-        #[arg(long, value_enum, default_value_t = Format::Table)]
-        output: Format,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Store a schedule, new or in place of the one with its id
-    Put(SchedulePutArgs),
-    /// Remove a schedule; the tasks that it created stay
-    Delete {
-        /// Id of the schedule
-        schedule: String,
-        /// The swarm it belongs to [default: the server's STUDIO_BRAIN_SWARM_ID]
-        #[arg(long, value_name = "ID")]
-        swarm: Option<String>,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-}
-
-/// Options of `brain schedule put`.
-#[derive(Debug, Args)]
-pub(crate) struct SchedulePutArgs {
-    /// Id of the schedule
-    pub(crate) schedule: String,
-    /// When: minute hour day month weekday, such as "30 2 * * MON-FRI", six fields with the second first, or @daily
-    #[arg(long, value_name = "CRON")]
-    pub(crate) cron: String,
-    /// IANA time zone of the times [default: UTC]
-    #[arg(long, value_name = "ZONE")]
-    pub(crate) time_zone: Option<String>,
-    /// What becomes of firings that were missed: skip, once or all [default: skip]
-    #[arg(long, value_name = "POLICY")]
-    pub(crate) missed_runs: Option<String>,
-    /// The task as a JSON object, such as '{"inputs":{"n":1}}'
-    #[arg(long, value_name = "JSON", default_value = "{}", conflicts_with = "file")]
-    pub(crate) task: String,
-    /// Read the task from this file; - reads standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-    /// Store it without letting it fire
-    #[arg(long)]
-    pub(crate) disabled: bool,
-    /// Who creates the tasks
-    #[arg(long, value_name = "ID", default_value = "cli")]
-    pub(crate) actor: String,
-    /// The swarm that gets the tasks [default: the server's STUDIO_BRAIN_SWARM_ID]
-    #[arg(long, value_name = "ID")]
-    pub(crate) swarm: Option<String>,
-    /// How to print the result
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub(crate) output: Format,
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-}
-
-/// `brain dead-letter ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeadLetterCommand {
-    /// List dead letters, newest first
-    List {
-        /// Only those of this status: parked, replayed or dropped
-        #[arg(long)]
-        status: Option<String>,
-        /// Only those of this reason: malformed, too_large, schema_violation, duplicate or apply_failed
-        #[arg(long)]
-        reason: Option<String>,
-        #[command(flatten)]
-        list: ListArgs,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Show one dead letter with its raw bytes
-    Show {
-        /// Id of the dead letter
-        id: String,
-        /// How to print
-        #[arg(long, value_enum, default_value_t = Format::Table)]
-        output: Format,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Publish a parked dead letter again
-    Replay {
-        /// Id of the dead letter
-        id: String,
-        /// Publish this mended event instead of the raw bytes; - reads standard input
-        #[arg(long, value_name = "FILE")]
-        with: Option<PathBuf>,
-        /// How to print the result
-        #[arg(long, value_enum, default_value_t = Format::Table)]
-        output: Format,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Give a parked dead letter up; it stays listed as dropped
-    Drop {
-        /// Id of the dead letter
-        id: String,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
 }
 
 /// Options of `brain doctor`.

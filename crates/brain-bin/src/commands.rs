@@ -1,6 +1,7 @@
 //! The commands: one file each, and the runtimes they run on.
 
 mod agent;
+mod budget;
 mod config;
 mod dead_letter;
 mod doctor;
@@ -8,8 +9,10 @@ mod event;
 mod healthcheck;
 mod listing;
 mod migrate;
+mod run;
 mod schedule;
 mod serve;
+mod steering;
 mod task;
 
 use anyhow::Context as _;
@@ -30,6 +33,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Event(command) => once(settings, async |config| event::run(&config, command).await),
         Command::Task(command) => once(settings, async |config| task::run(&config, command).await),
         Command::Agent(command) => once(settings, async |config| agent::run(&config, command).await),
+        Command::Run(command) => once(settings, async |config| run::run(&config, command).await),
+        Command::Budget(command) => once(settings, async |config| budget::run(&config, command).await),
         Command::Schedule(command) => once(settings, async |config| schedule::run(&config, command).await),
         Command::DeadLetter(command) => once(settings, async |config| dead_letter::run(&config, command).await),
         Command::Doctor(args) => once(settings, async |config| doctor::run(&config, &args).await),

@@ -89,6 +89,12 @@ impl Servers {
         Ok(client.batch_execute("CHECKPOINT").await?)
     }
 
+    /// Removes whatever a benchmark left in Redis, of which nothing is needed any more.
+    pub(super) async fn empty_redis(&self) -> Result<()> {
+        let () = self.redis().await?.flushall(false).await?;
+        Ok(())
+    }
+
     pub(super) async fn redis(&self) -> Result<Redis> {
         let config = RedisConfig::from_url(&format!("redis://127.0.0.1:{}", self.redis_port))?;
         let client = Redis::new(config, None, None, None);

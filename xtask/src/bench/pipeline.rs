@@ -1,24 +1,20 @@
 //! Our throughput: a stream full of published tasks, and a brain that works it off.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use fred::{interfaces::StreamsInterface as _, types::Value};
 
 use super::{
     Run,
-    brain::{Brain, Servers},
+    brain::Brain,
     ceiling, footprint, latency,
     report::{Report, mib, ratio},
     workload::{self, AGENTS},
 };
-use crate::progress::Progress;
 
 const WARM_UP: Duration = Duration::from_secs(5);
-const DATABASE: &str = "pipeline";
+pub(super) const DATABASE: &str = "pipeline";
 /// Entries of one XADD pipeline.
 const CHUNK: usize = 1000;
 
@@ -60,16 +56,12 @@ pub(super) async fn run(run: &Run, args: &Args, report: &mut Report) -> Result<(
         "tasks/s",
     );
     progress.change("measuring the pipeline");
-    let ours = measure(
-        servers,
-        &run.brain,
-        args.batch,
-        args.partitions,
-        window,
-        ceiling,
-        progress,
-    )
-    .await?;
+    let shape = Shape {
+        batch: args.batch,
+        partitions: args.partitions,
+        replicas: 1,
+    };
+    let ours = measure(run, &shape, window, ceiling).await?;
     report.add(
         "pipeline: published on the stream to stored with follow-up",
         ours.tasks_per_second,
@@ -91,27 +83,38 @@ pub(super) async fn run(run: &Run, args: &Args, report: &mut Report) -> Result<(
     Ok(())
 }
 
+/// What works the stream off.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// Events of one transaction, at most.
+    pub(super) batch: usize,
+    /// Streams, each with a swarm of its own.
+    pub(super) partitions: u16,
+    /// Processes.
+    pub(super) replicas: u16,
+}
+
 /// What was measured.
 #[derive(Debug, Clone)]
-struct Throughput {
+pub(super) struct Throughput {
     /// Tasks stored with their follow-up, a second.
-    tasks_per_second: f64,
+    pub(super) tasks_per_second: f64,
     /// The most memory the brain used, in bytes.
     peak_rss: u64,
     /// Tasks published and found stored in the end.
     stored: u64,
+    /// Cores that the brains, PostgreSQL and Valkey kept busy.
+    pub(super) cores: [f64; 3],
 }
 
 /// Fills the stream first, so that the publisher takes no processor time from what is measured.
-async fn measure(
-    servers: &Servers,
-    program: &Path,
-    batch: usize,
-    partitions: u16,
-    window: Duration,
-    ceiling: f64,
-    progress: &Progress,
-) -> Result<Throughput> {
+pub(super) async fn measure(run: &Run, shape: &Shape, window: Duration, ceiling: f64) -> Result<Throughput> {
+    let (servers, program, progress) = (&run.servers, &run.brain, &run.progress);
+    let Shape {
+        batch,
+        partitions,
+        replicas,
+    } = *shape;
     let database = servers.database(DATABASE, Some(program)).await?;
     let redis = servers.redis().await?;
     let swarms: Vec<String> = (0..u32::from(partitions))
@@ -161,7 +164,10 @@ async fn measure(
         ("STUDIO_BRAIN_EVENT_BUS_BATCH_SIZE", batch.to_string()),
         ("STUDIO_BRAIN_EVENT_BUS_PARTITIONS", partitions.to_string()),
     ];
-    let brain = Brain::start(servers, program, DATABASE, &extra).await?;
+    let mut brains = Vec::new();
+    for _ in 0..replicas {
+        brains.push(Brain::start(servers, program, DATABASE, &extra).await?);
+    }
     tokio::time::sleep(WARM_UP).await;
     let count = async || -> Result<i64> {
         let row = database
@@ -169,11 +175,14 @@ async fn measure(
             .await?;
         Ok(row.get(0))
     };
-    let (from, first) = (Instant::now(), count().await?);
+    let (from, first, busy) = (Instant::now(), count().await?, footprint::busy()?);
     tokio::time::sleep(window).await;
     let (last, took) = (count().await?, from.elapsed());
-    let peak_rss = footprint::peak_rss(brain.pid())?;
-    drop(brain);
+    let now_busy = footprint::busy()?;
+    let cores = [0, 1, 2].map(|n| (now_busy[n] - busy[n]) / took.as_secs_f64());
+    let peaks = brains.iter().map(|brain| footprint::peak_rss(brain.pid()));
+    let peak_rss = peaks.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0);
+    drop(brains);
     let rows = database
         .query_one("SELECT count(*) FILTER (WHERE event_type = 'task.created'), count(*) FILTER (WHERE event_type = 'task.assigned') FROM swarm_events", &[])
         .await?;
@@ -190,6 +199,7 @@ async fn measure(
         tasks_per_second: tasks / took.as_secs_f64(),
         peak_rss,
         stored: u64::try_from(created).unwrap_or(0),
+        cores,
     })
 }
 

@@ -22,9 +22,9 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// A transaction left open between two statements for longer than this is a defect; the server ends it, so that it
-/// does not hold its locks for ever.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(60);
+/// A client that is frozen or cut off in the middle of a transaction holds locks that every other writer waits for. So the
+/// server ends a transaction that hears nothing for as long as one statement may take, within these bounds.
+const IDLE_IN_TRANSACTION: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 /// A connection as this connector makes it, encrypted or not.
 pub(super) type Link = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
@@ -124,7 +124,10 @@ fn session_options(settings: &Settings) -> String {
     format!(
         "-c statement_timeout={} -c idle_in_transaction_session_timeout={} -c synchronous_commit=on",
         settings.query_timeout.as_millis(),
-        IDLE_IN_TRANSACTION.max(settings.query_timeout).as_millis(),
+        settings
+            .query_timeout
+            .clamp(IDLE_IN_TRANSACTION.0, IDLE_IN_TRANSACTION.1)
+            .as_millis(),
     )
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use brain_connectivity::postgres::{Error, Kind, Postgres};
-use brain_testkit::{TestDatabase, eventually, test_config};
+use brain_testkit::{TestDatabase, eventually, eventually_within, test_config};
 use futures_util::future::join_all;
 
 /// The backends of the pool and of dedicated connections, not the one that asks.
@@ -37,8 +37,26 @@ async fn every_connection_carries_the_session_settings() {
             .await
             .unwrap();
         let settings: Vec<String> = (0..4).map(|index| row.get(index)).collect();
-        assert_eq!(settings, ["1234ms", "on", "studio-brain", "1min"]);
+        assert_eq!(settings, ["1234ms", "on", "studio-brain", "1234ms"]);
     }
+}
+
+#[tokio::test]
+async fn a_transaction_whose_client_falls_silent_gives_its_locks_back() {
+    let mut settings = test_config().postgres;
+    settings.query_timeout = Duration::from_millis(1_000);
+    let postgres = Postgres::open(&settings).unwrap();
+    let lock = "SELECT pg_try_advisory_lock(7260611)";
+    let (silent, _driver) = postgres.dedicated().await.unwrap();
+    silent.batch_execute("BEGIN").await.unwrap();
+    assert!(silent.query_one(lock, &[]).await.unwrap().get::<_, bool>(0));
+    let begun = Instant::now();
+    eventually_within(Duration::from_secs(5), "the lock is free", async || {
+        let client = postgres.client().await.ok()?;
+        client.query_one(lock, &[]).await.ok()?.get::<_, bool>(0).then_some(())
+    })
+    .await;
+    assert!(begun.elapsed() > Duration::from_millis(800), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -101,6 +101,12 @@ impl From<calls::Error> for Problem {
                  carries a fencing token, a taskId or an idempotencyKey takes effect once",
             )
             .caused_by(cause),
+            calls::Error::Publish(publish::Error::Conflict { swarm_id, .. }) => {
+                let detail = format!(
+                    "an idempotencyKey of this request was used in swarm {swarm_id} before, with other content; use another one"
+                );
+                Self::new(Kind::EventConflict, detail)
+            }
             calls::Error::Publish(error) => Self::from(error.clone()),
             calls::Error::Database(error) => Self::from(&**error),
         }

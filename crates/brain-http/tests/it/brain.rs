@@ -27,6 +27,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::shown;
+
 /// One recorder for all tests of a process.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| PrometheusBuilder::new().install_recorder().unwrap());
 
@@ -136,6 +138,53 @@ impl Brain {
 
     pub(crate) fn post(&self, path: &str) -> reqwest::RequestBuilder {
         self.client.post(self.url(path))
+    }
+
+    /// Makes a call under `/api/swarm` and expects that it takes effect.
+    pub(crate) async fn call(&self, path: &str, body: Value) -> Value {
+        let response = self
+            .post(&format!("/api/swarm/{path}"))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        let status = response.status();
+        let answer: Value = response.json().await.unwrap();
+        assert!(status.is_success(), "{path}: {answer}");
+        answer
+    }
+
+    /// Reads what is under `/api/swarm`.
+    pub(crate) async fn read(&self, path: &str) -> Value {
+        let response = self.get(&format!("/api/swarm/{path}")).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.json().await.unwrap()
+    }
+
+    /// Compares the answer to a call under `/api/swarm` with the snapshot of that name.
+    pub(crate) async fn show_call(&self, name: &str, path: &str, body: Value) {
+        let request = self.post(&format!("/api/swarm/{path}")).json(&body);
+        shown::check(
+            name,
+            &shown::brief(request.header("x-request-id", "r-1").send().await.unwrap()).await,
+        );
+    }
+
+    /// Compares what is read under `/api/swarm` with the snapshot of that name.
+    pub(crate) async fn show(&self, name: &str, path: &str) {
+        let request = self.get(&format!("/api/swarm/{path}"));
+        shown::check(
+            name,
+            &shown::brief(request.header("x-request-id", "r-1").send().await.unwrap()).await,
+        );
+    }
+
+    /// An agent joins and claims one task; gives the token of its claim.
+    pub(crate) async fn claim(&self, agent: &str, task: &str) -> i64 {
+        self.call("agents", json!({"agentId": agent})).await;
+        let claimed = self.call("tasks/claim", json!({"agentId": agent})).await;
+        assert_eq!(claimed["tasks"][0]["taskId"], task, "{claimed}");
+        claimed["tasks"][0]["fencingToken"].as_i64().unwrap()
     }
 
     pub(crate) fn delete(&self, path: &str) -> reqwest::RequestBuilder {

@@ -8,7 +8,7 @@ use crate::{
     shown::{check, whole},
 };
 
-const GETS: [&str; 12] = [
+const GETS: [&str; 14] = [
     "/healthz",
     "/readyz",
     "/health/dependencies",
@@ -18,6 +18,8 @@ const GETS: [&str; 12] = [
     "/api/swarm/events",
     "/api/swarm/tasks",
     "/api/swarm/agents",
+    "/api/swarm/runs",
+    "/api/swarm/budgets",
     "/api/swarm/dead-letters",
     "/api/swarm/schedules",
     "/api/swarm/schemas",

@@ -1,7 +1,10 @@
 //! Tests of the HTTP interface against a real database, over real sockets.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod agents;
 mod brain;
+mod budgets;
+mod claims;
 mod dead_letters;
 mod every_answer;
 mod headers;
@@ -13,6 +16,9 @@ mod log;
 mod publish;
 mod raw;
 mod reading;
+mod reports;
+mod runs;
 mod schedules;
 mod shown;
 mod status;
+mod tasks;

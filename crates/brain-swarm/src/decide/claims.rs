@@ -62,6 +62,13 @@ pub fn claim(state: &mut State, claim: &Claim) -> Result<Claimed, Refusal> {
         if tasks::called_off(state, task).is_some() || !state.key_is_free(task) {
             continue;
         }
+        let budget = task.budget.as_ref().and_then(|id| state.budget(id));
+        if budget.is_some_and(|budget| budget.state == BudgetState::Paused) {
+            // Taken out of the queue here, once, instead of being stepped over by every claim.
+            state.update(&id, |task| task.waiting_for = Some(Wait::Budget));
+            claimed.look_again = true;
+            continue;
+        }
         if named_another(state, claim, task) {
             // Given to the one it names here, once, instead of being stepped over by every claim of the others.
             let origin = task.origin.clone();
@@ -70,13 +77,6 @@ pub fn claim(state: &mut State, claim: &Claim) -> Result<Claimed, Refusal> {
             continue;
         }
         if task.attempt >= task.max_attempts || !state.agent(&claim.agent).is_some_and(|agent| agent.fits(task)) {
-            continue;
-        }
-        let budget = task.budget.as_ref().and_then(|id| state.budget(id));
-        if budget.is_some_and(|budget| budget.state == BudgetState::Paused) {
-            // Taken out of the queue here, once, instead of being stepped over by every claim.
-            state.update(&id, |task| task.waiting_for = Some(Wait::Budget));
-            claimed.look_again = true;
             continue;
         }
         start(state, claim, &id, &mut claimed);

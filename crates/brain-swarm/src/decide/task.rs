@@ -122,7 +122,7 @@ pub struct Lease {
 
 /// How long a failed attempt delays the next.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Backoff {
     /// After the first attempt, in milliseconds.
     pub initial_ms: u64,

@@ -144,15 +144,16 @@ pub(super) async fn write(
             include_str!("../sql/upsert_budgets.sql"),
             rows.budgets.parameters(),
         ),
-        (
-            rows.reservations.is_empty(),
-            include_str!("../sql/upsert_reservations.sql"),
-            rows.reservations.parameters(),
-        ),
+        // What an attempt that is over left open, before what the next one reserves.
         (
             rows.over.is_empty(),
             include_str!("../sql/close_reservations.sql"),
             rows.over.parameters(),
+        ),
+        (
+            rows.reservations.is_empty(),
+            include_str!("../sql/upsert_reservations.sql"),
+            rows.reservations.parameters(),
         ),
         (
             rows.edges.is_empty(),

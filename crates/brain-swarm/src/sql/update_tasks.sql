@@ -20,9 +20,15 @@ SET
     status = EXCLUDED.status, waiting_for = EXCLUDED.waiting_for, run_at = EXCLUDED.run_at,
     assigned_agent_id = EXCLUDED.assigned_agent_id, attempt = EXCLUDED.attempt, max_attempts = EXCLUDED.max_attempts,
     fencing_token = EXCLUDED.fencing_token, lease_ms = EXCLUDED.lease_ms,
-    lease_expires_at = CASE WHEN EXCLUDED.fencing_token = swarm_tasks.fencing_token AND EXCLUDED.lease_expires_at IS NOT NULL THEN GREATEST(EXCLUDED.lease_expires_at, swarm_tasks.lease_expires_at) ELSE EXCLUDED.lease_expires_at END,
+    lease_expires_at = CASE
+        WHEN EXCLUDED.fencing_token = swarm_tasks.fencing_token AND EXCLUDED.lease_expires_at IS NOT NULL
+            THEN GREATEST(EXCLUDED.lease_expires_at, swarm_tasks.lease_expires_at)
+        ELSE EXCLUDED.lease_expires_at END,
     reserved_units = EXCLUDED.reserved_units, unmet_dependencies = EXCLUDED.unmet_dependencies,
-    outputs = COALESCE(EXCLUDED.outputs, swarm_tasks.outputs), error = EXCLUDED.error,
+    outputs = COALESCE(EXCLUDED.outputs, swarm_tasks.outputs),
+    error = CASE WHEN EXCLUDED.status = swarm_tasks.status THEN COALESCE(EXCLUDED.error, swarm_tasks.error) ELSE EXCLUDED.error END,
     progress = COALESCE(EXCLUDED.progress, swarm_tasks.progress),
-    history = CASE WHEN EXCLUDED.history IS NULL THEN swarm_tasks.history ELSE COALESCE(swarm_tasks.history, '[]') || EXCLUDED.history END,
+    history = CASE
+        WHEN EXCLUDED.history IS NULL THEN swarm_tasks.history
+        ELSE COALESCE(swarm_tasks.history, '[]') || EXCLUDED.history END,
     started_at = EXCLUDED.started_at, terminal_event_id = EXCLUDED.terminal_event_id, updated_at = clock_timestamp()

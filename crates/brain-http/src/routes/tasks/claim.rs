@@ -27,7 +27,7 @@ use crate::{
 /// The longest that a claim may wait; what is beyond is refused by the call itself.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 /// How long a claim gets to end by itself once the server stops: one that is being committed must not lose its tasks.
-const DRAIN_GRACE: Duration = Duration::from_millis(250);
+const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -37,10 +37,14 @@ impl Story {
 
     /// What an agent gets, as names of tasks.
     fn claim(&mut self, actor: u8) -> Vec<String> {
+        self.claim_some(actor, 10)
+    }
+
+    fn claim_some(&mut self, actor: u8, max: usize) -> Vec<String> {
         let agent = ActorId::new(format!("a{actor}")).unwrap();
         let asked = Claim {
             agent,
-            max: 10,
+            max,
             lease_ms: 10_000,
         };
         let claimed = claim(&mut self.state, &asked).unwrap();
@@ -188,6 +192,22 @@ fn nothing_of_a_paused_budget_is_handed_out_by_anybody() {
     assert_eq!(story.refused("task.assigned", PERSON, assign), Refusal::BudgetPaused);
     story.done("budget.raised", PERSON, json!({ "budgetId": "b", "maxUnits": 5 }));
     assert_eq!(story.settle()[0].kind, EventType::TaskAssigned);
+}
+
+#[test]
+fn a_claim_of_another_gives_nothing_of_a_paused_budget_to_the_agent_that_is_named() {
+    let mut story = Story::new();
+    story.done("agent.registered", 1, json!({}));
+    story.done("budget.created", PERSON, json!({ "budgetId": "b", "maxUnits": 1 }));
+    story.done("task.created", PERSON, json!({ "taskId": "t0", "budgetId": "b" }));
+    let named = json!({ "taskId": "t1", "budgetId": "b", "assignedAgentId": "a0" });
+    story.done("task.created", PERSON, named);
+    story.done("agent.registered", 0, json!({}));
+    assert_eq!(story.claim_some(1, 1), ["t0"]);
+    let reserve = json!({ "taskId": "t0", "fencingToken": 1, "reservationId": "r", "units": 2 });
+    assert_eq!(story.refused("budget.reserved", 1, reserve), Refusal::BudgetExhausted);
+    assert!(story.claim(1).is_empty());
+    assert_eq!(story.task("t1").waiting_for, Some(Wait::Budget));
 }
 
 #[test]
