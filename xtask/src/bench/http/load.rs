@@ -108,7 +108,8 @@ pub(super) async fn saturate(
     })
 }
 
-/// Asks at a rate. Where an answer came too late for the next request to leave on time, its wait counts too.
+/// Asks at a rate. A request waits for the answer before it on its connection, and that wait counts; how late the timer of this
+/// process woke the connection does not.
 pub(super) async fn at_rate(
     url: &str,
     request: Request,
@@ -124,14 +125,15 @@ pub(super) async fn at_rate(
         let mut connection = Connection::open(url).await?;
         let times = Arc::clone(&times);
         let mut due = begun + every.mul_f64(f64::from(u32::try_from(n)?) / f64::from(u32::try_from(connections)?));
+        let mut free = due;
         asking.spawn(async move {
             while due < begun + WARM_UP + window {
-                let late = Instant::now() > due;
                 tokio::time::sleep_until(due).await;
-                let started = if late { due } else { Instant::now() };
+                let sent = Instant::now();
                 request.send(&mut connection).await?;
+                free = due.max(free) + sent.elapsed();
                 if due > begun + WARM_UP {
-                    times.record(started.elapsed());
+                    times.record(free - due);
                 }
                 due += every;
             }
