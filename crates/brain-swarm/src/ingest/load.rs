@@ -292,12 +292,9 @@ async fn load_ends(
     if seeds.is_empty() {
         return Ok(());
     }
-    let mut statements: Vec<(&str, Parameters<'_>)> = Vec::new();
-    statements.push((
-        include_str!("../sql/select_all_dependents.sql"),
-        vec![&tenants, &swarms, &seeds],
-    ));
-    let answers = transaction.pipeline(&statements, Step::Inside).await?;
+    let parameters: Parameters<'_> = vec![&tenants, &swarms, &seeds];
+    let sql = include_str!("../sql/select_all_dependents.sql");
+    let answers = transaction.pipeline(&[(sql, parameters)], Step::Inside).await?;
     let edges = answers.into_iter().next().unwrap_or_default();
     loaded.put(Answer::Edges, &edges);
     let far: BTreeSet<&str> = edges.iter().map(|row| row.get(2)).collect();
