@@ -153,18 +153,20 @@ impl Brain {
             ready_in: Duration::ZERO,
         };
         let http = reqwest::Client::new();
+        let mut said = String::new();
         loop {
-            if let Ok(answer) = http.get(format!("{}/readyz", brain.url)).send().await
-                && answer.status().is_success()
-            {
-                brain.ready_in = started.elapsed();
-                return Ok(brain);
+            if let Ok(answer) = http.get(format!("{}/readyz", brain.url)).send().await {
+                if answer.status().is_success() {
+                    brain.ready_in = started.elapsed();
+                    return Ok(brain);
+                }
+                said = answer.text().await.unwrap_or_default();
             }
             if let Some(status) = brain.child.try_wait()? {
                 bail!("brain ended with {status} before it was ready");
             }
             if started.elapsed() > Duration::from_secs(30) {
-                bail!("brain was not ready within 30 s");
+                bail!("brain was not ready within 30 s: {said}");
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

@@ -1,9 +1,13 @@
 //! What an idle brain costs, and how long it takes to start.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use fred::{interfaces::ClientLike as _, types::InfoKind};
+use tokio_postgres::Client;
 
 use super::{
     brain::{Brain, Servers},
@@ -15,6 +19,10 @@ const DATABASE: &str = "footprint";
 const SETTLE: Duration = Duration::from_secs(15);
 const WINDOW: Duration = Duration::from_secs(30);
 const STARTS: usize = 5;
+const PAUSE_AUTOVACUUM: &str = "ALTER SYSTEM SET autovacuum = off";
+const RESUME_AUTOVACUUM: &str = "ALTER SYSTEM RESET autovacuum";
+const RELOAD: &str = "SELECT pg_reload_conf()";
+const VACUUM_LIMIT: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone)]
 pub(super) struct Footprint {
@@ -50,9 +58,10 @@ pub(super) async fn measure(servers: &Servers, program: &Path) -> Result<Footpri
 
 /// Watches a brain that is alone on its database for a while.
 pub(super) async fn idle(servers: &Servers, brain: &Brain, database: &str) -> Result<Idle> {
-    tokio::time::sleep(SETTLE).await;
     // Watched from another database, so that watching is not counted.
     let watcher = servers.connect("postgres").await?;
+    pause_autovacuum(&watcher).await?;
+    tokio::time::sleep(SETTLE).await;
     let transactions = async || -> Result<i64> {
         let sql = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = $1";
         watcher.batch_execute("SELECT pg_stat_clear_snapshot()").await?;
@@ -70,6 +79,8 @@ pub(super) async fn idle(servers: &Servers, brain: &Brain, database: &str) -> Re
         (transactions().await?, commands().await?, cpu_ticks(brain.pid())?);
     tokio::time::sleep(WINDOW).await;
     let (statements, asked, ticks) = (transactions().await?, commands().await?, cpu_ticks(brain.pid())?);
+    watcher.batch_execute(RESUME_AUTOVACUUM).await?;
+    watcher.batch_execute(RELOAD).await?;
     let seconds = WINDOW.as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "small counts")]
     Ok(Idle {
@@ -79,6 +90,21 @@ pub(super) async fn idle(servers: &Servers, brain: &Brain, database: &str) -> Re
         cpu_percent: (ticks - ticks_before) as f64 / seconds,
         rss: rss(brain.pid())?,
     })
+}
+
+/// What the database does for itself would be counted as the brain's.
+async fn pause_autovacuum(client: &Client) -> Result<()> {
+    client.batch_execute(PAUSE_AUTOVACUUM).await?;
+    client.batch_execute(RELOAD).await?;
+    let started = Instant::now();
+    let workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'";
+    while client.query_one(workers, &[]).await?.get::<_, i64>(0) > 0 {
+        if started.elapsed() > VACUUM_LIMIT {
+            bail!("autovacuum does not come to an end");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
 }
 
 impl Footprint {

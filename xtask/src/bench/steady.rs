@@ -21,8 +21,8 @@ use super::{
 const DATABASE: &str = "steady";
 /// How often the publisher sends what has become due.
 const TICKS: u32 = 100;
-/// Consumed entries stay for ten seconds by default: what comes before is filling, not steady.
-const FILLING: Duration = Duration::from_secs(15);
+/// By default consumed entries stay for ten seconds and are removed every ten: what comes before is filling, not steady.
+const FILLING: Duration = Duration::from_secs(25);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The second half may hold so much more than the first and still count as bounded.
 const BOUNDED: f64 = 1.2;
@@ -46,7 +46,7 @@ struct Look {
 }
 
 pub(super) async fn run(run: &Run, args: &Args, report: &mut Report) -> Result<()> {
-    let lasts = Duration::from_secs_f64(args.minutes.clamp(0.5, 1440.0) * 60.0);
+    let lasts = Duration::from_secs_f64(args.minutes.clamp(1.0, 1440.0) * 60.0);
     report.condition("events published a second", args.rate);
     report.condition("minutes", args.minutes);
     let database = run.servers.database(DATABASE, Some(&run.brain)).await?;
@@ -141,7 +141,7 @@ fn describe(report: &mut Report, looks: &[Look]) {
         return;
     };
     report.add(
-        "entries of the stream, first (after 15 s)",
+        "entries of the stream, first (after 25 s)",
         first.entries as f64,
         "entries",
     );
@@ -151,7 +151,7 @@ fn describe(report: &mut Report, looks: &[Look]) {
         "entries",
     );
     report.add("entries of the stream, last", last.entries as f64, "entries");
-    report.add("memory of the stream, first (after 15 s)", mib(first.bytes), "MiB");
+    report.add("memory of the stream, first (after 25 s)", mib(first.bytes), "MiB");
     report.add(
         "memory of the stream, most",
         most(&steady, |look| look.bytes) / f64::from(1 << 20),

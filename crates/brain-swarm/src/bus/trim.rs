@@ -7,6 +7,11 @@ use fred::{interfaces::StreamsInterface as _, types::Value};
 
 use crate::ids::{EntryId, StreamName};
 
+/// Entries that one command removes, at most: while Redis removes, nobody else is served.
+const AT_ONCE: i64 = 10_000;
+/// Commands of one cut, at most. What is left then goes with the next one.
+const COMMANDS: u32 = 200;
+
 /// Where a stream may be cut: entries below the result may go.
 ///
 /// `consumed` is the newest entry below which everything is stored; `others` is how far the slowest foreign group got;
@@ -68,7 +73,16 @@ pub(crate) async fn trim(
         };
     }
     let cut = cut_at(consumed, others, bus.stream_retention, length, bus.stream_max_len);
-    Ok(commands.xtrim(stream.as_str(), ("MINID", "~", cut.to_string())).await?)
+    let mut removed = 0;
+    for _ in 0..COMMANDS {
+        // Without a limit of its own Redis has one, and a busy stream would grow faster than it is cut.
+        let cap = ("MINID", "~", cut.to_string(), Some(AT_ONCE));
+        match commands.xtrim::<u64, _, _>(stream.as_str(), cap).await? {
+            0 => break,
+            gone => removed += gone,
+        }
+    }
+    Ok(removed)
 }
 
 #[cfg(test)]
