@@ -92,6 +92,22 @@ mod tests {
         let run = json!({"runId": "r", "swarmId": "s", "state": "finished", "createdAt": "2026-01-01T00:00:00Z",
             "tasks": {"created": 3, "open": 0, "completed": 2, "failed": 1, "cancelled": 0},
             "finishedAt": "2026-01-01T00:05:00Z", "summary": {"pages": 12}});
-        insta::assert_snapshot!(shown(&run));
+        insta::assert_snapshot!(shown(&run), @r#"
+        run        r
+        swarm      s
+        state      finished
+        tasks      3
+        open       0
+        completed  2
+        failed     1
+        cancelled  0
+        created    2026-01-01 00:00:00Z
+        finished   2026-01-01 00:05:00Z
+
+        summary:
+          {
+            "pages": 12
+          }
+        "#);
     }
 }

@@ -13,6 +13,7 @@ mod migrate;
 mod outage;
 mod python_worker;
 mod round_trip;
+mod steering;
 mod survival;
 mod task_calls;
 mod usage;

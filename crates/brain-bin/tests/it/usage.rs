@@ -21,6 +21,9 @@ async fn wrong_usage_ends_with_code_2() {
         &["--set", "novalue", "config", "check"],
         &["task", "list", "--server", "not a url"],
         &["event", "tail", "--follow", "--output", "json"],
+        &["task", "create", "--file", "x", "--inputs", "{}"],
+        &["task", "reassign", "t-1"],
+        &["budget", "create"],
     ] {
         assert_eq!(run(&BTreeMap::new(), arguments).await.code, Some(2), "{arguments:?}");
     }

@@ -45,6 +45,16 @@ async fn is_protected_and_a_problem_where_it_is_no_success() {
     let brain = Brain::start().await;
     let unknown = "/api/swarm/tasks/unknown";
     let missing = [
+        "/api/swarm/tasks/claim",
+        "/api/swarm/tasks/finish",
+        "/api/swarm/tasks/unknown/complete",
+        "/api/swarm/tasks/unknown/cancel",
+        "/api/swarm/agents/unknown/heartbeat",
+        "/api/swarm/agents/unknown/messages",
+        "/api/swarm/runs/unknown",
+        "/api/swarm/runs/unknown/cancel",
+        "/api/swarm/budgets/unknown",
+        "/api/swarm/budgets/unknown/stop",
         "/",
         "/healthz/",
         "//healthz",

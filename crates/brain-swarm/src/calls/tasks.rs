@@ -190,7 +190,12 @@ impl Calls {
                 .map(|byte| format!("{byte:02x}"))
                 .collect::<String>()
         });
-        let run = task.run_id.take().unwrap_or_else(|| run.clone());
+        // The run is part of what is compared, and the default one changes with every process: a key must not depend on it.
+        let run = match (task.run_id.take(), &key) {
+            (Some(given), _) => given,
+            (None, Some(_)) => RunId::trusted("default"),
+            (None, None) => run.clone(),
+        };
         let actor = task.actor_id.take().unwrap_or_else(|| actor.clone());
         let runbook = task.runbook_id.take();
         let traceparent = task.traceparent.take();

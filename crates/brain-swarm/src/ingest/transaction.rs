@@ -5,8 +5,9 @@ use deadpool_postgres::Object;
 use futures_util::future::try_join_all;
 use tokio_postgres::{Row, Statement, types::ToSql};
 
-/// No sequential scans: a plan that was made and kept while a table was small must not read it whole when it is large.
-const BEGIN: &str = "BEGIN; SET LOCAL enable_seqscan = off";
+/// No sequential scans: a plan that was made and kept while a table was small must not read it whole when it is large. And plans are
+/// kept: making one for the arrays at hand costs more than most of these statements take.
+const BEGIN: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan";
 
 pub(super) type Parameters<'a> = Vec<&'a (dyn ToSql + Sync)>;
 

@@ -347,3 +347,36 @@ async fn what_a_claim_gets_whose_caller_is_gone_goes_back_without_an_attempt() {
     .await;
     world.sound().await;
 }
+
+/// The default run changes with every process; the answer to a repeated call must not.
+#[tokio::test]
+async fn an_idempotency_key_finds_its_task_again_from_any_replica_and_refuses_other_content() {
+    let world = World::new().await;
+    let calls = calls(&world);
+    let keyed = |inputs: serde_json::Value| NewTask {
+        idempotency_key: Some("order-1".to_owned()),
+        inputs: Some(inputs),
+        ..NewTask::default()
+    };
+    let me = actor("me");
+    let mut answers = Vec::new();
+    for replica in ["run-1", "run-2"] {
+        let run = RunId::new(replica).unwrap();
+        let made = calls
+            .create_tasks(&scope(), (&run, &me), vec![keyed(json!({ "n": 1 }))])
+            .await
+            .unwrap();
+        answers.extend(made);
+    }
+    assert_eq!(answers[0].task_id, answers[1].task_id);
+    assert_eq!((answers[0].duplicate, answers[1].duplicate), (false, true));
+    let other = calls
+        .create_tasks(&scope(), (&run(), &me), vec![keyed(json!({ "n": 2 }))])
+        .await;
+    assert!(matches!(
+        other,
+        Err(Error::Publish(brain_swarm::publish::Error::Conflict { .. }))
+    ));
+    assert_eq!(world.count("SELECT count(*) FROM swarm_tasks").await, 1);
+    world.sound().await;
+}

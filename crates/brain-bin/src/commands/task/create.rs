@@ -131,6 +131,10 @@ mod tests {
         let answer = json!({"tasks": [
             {"taskId": "a", "status": "created", "seq": 4, "duplicate": false, "waitingFor": "time"},
             {"taskId": "b", "status": "assigned", "seq": 2, "duplicate": true, "assignedAgentId": "w"}]});
-        insta::assert_snapshot!(created(&answer));
+        insta::assert_snapshot!(created(&answer), @r"
+        TASK  STATUS    WAITING FOR  AGENT  SEQ  NOTE
+        a     created   time                4
+        b     assigned               w      2    created before
+        ");
     }
 }

@@ -97,6 +97,32 @@ mod tests {
             "inputs": {"n": 1}, "progress": {"page": 3}, "createdAt": "2026-01-01T00:00:00Z", "createdEventId": "e-1",
             "updatedAt": "2026-01-01T00:04:00Z", "history": [{"attempt": 1, "agentId": "a-1", "outcome": "failed",
             "startedAt": "2026-01-01T00:03:00Z", "endedAt": "2026-01-01T00:04:00Z", "error": "the disk\nis full"}]});
-        insta::assert_snapshot!(shown(&task));
+        insta::assert_snapshot!(shown(&task), @r#"
+        task         t\u{7}
+        swarm        s
+        run          r
+        status       created
+        waiting for  time
+        not before   2026-01-01 00:05:00Z
+        depends on   a, b
+        priority     0
+        attempt      1/3
+        created      2026-01-01 00:00:00Z by event e-1
+        updated      2026-01-01 00:04:00Z
+
+        inputs:
+          {
+            "n": 1
+          }
+
+        progress:
+          {
+            "page": 3
+          }
+
+        history:
+          ATTEMPT  AGENT  OUTCOME  STARTED               ENDED                 ERROR
+          1        a-1    failed   2026-01-01 00:03:00Z  2026-01-01 00:04:00Z  the disk\nis full
+        "#);
     }
 }
