@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Print JSON instead of a table
     #[arg(long, global = true)]
     json: bool,
+    /// Use this program instead of building one
+    #[arg(long, global = true, value_name = "PATH")]
+    brain: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -79,7 +82,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         return Err(error).context("cannot start cargo");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let report = runtime.block_on(on_a_stack(&args.bench))?;
+    let report = runtime.block_on(on_a_stack(&args.bench, args.brain))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -88,8 +91,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn on_a_stack(bench: &Bench) -> Result<Report> {
-    let brain = workspace::build_brain(true).await?;
+async fn on_a_stack(bench: &Bench, brain: Option<PathBuf>) -> Result<Report> {
+    let brain = match brain {
+        Some(path) => path,
+        None => workspace::build_brain(true).await?,
+    };
     let progress = Progress::start("starting a throw-away stack");
     let binaries = Binaries::locate_or_install(&|line| progress.change(line))?;
     let stack = Stack::start(&binaries).await?;

@@ -82,6 +82,12 @@ impl Problem {
         self
     }
 
+    /// Says of which item it is, and what that means for the others.
+    pub(crate) fn about(mut self, item: &str, others: &str) -> Self {
+        self.0.detail = format!("{item}: {}; {others}", self.0.detail).into();
+        self
+    }
+
     /// Lists what is wrong with each item.
     pub(crate) fn with_faults(mut self, faults: Vec<Fault>) -> Self {
         self.0.faults = faults;

@@ -47,6 +47,14 @@ pub enum Error {
     /// It does not fit with how things stand.
     #[error("{}", .0.note())]
     Refused(Refusal),
+    /// One of several tasks of a call cannot be created, and so none of them is.
+    #[error("task {task}: {error}")]
+    OfTask {
+        /// Which: its id, or its place in the call as `[2]`, counted from 0, where none was given.
+        task: String,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
     /// The tasks of one call wait for each other in a circle.
     #[error("the tasks depend on each other in a circle: {0}")]
     Cycle(String),
@@ -68,6 +76,7 @@ impl Error {
         match self {
             Self::Publish(error) => error.retryable(),
             Self::Database(error) => error.retryable(),
+            Self::OfTask { error, .. } => error.retryable(),
             _ => false,
         }
     }

@@ -4,6 +4,7 @@
 //! `seq` follows the order of commits; an event is stored at most once; a batch is stored whole or not at all.
 
 mod columns;
+mod compose;
 mod fold;
 mod load;
 mod mentions;

@@ -24,6 +24,7 @@
 #![warn(missing_docs)]
 
 pub mod agents;
+mod bells;
 pub mod budgets;
 pub mod bus;
 pub mod calls;

@@ -103,6 +103,11 @@ impl Service {
                 self.options.queue.clone(),
                 stop.clone(),
             )),
+            tokio::spawn(ring_elsewhere(
+                self.options.postgres.clone(),
+                self.options.queue.clone(),
+                stop.clone(),
+            )),
             tokio::spawn(sweep_on(
                 self.sweep(),
                 self.handle.clone(),
@@ -146,6 +151,10 @@ impl Service {
                     self.handle.leases(None);
                     renewed = started;
                     self.follow(&tick, &mut running, &leases).await;
+                    if tick.accompanied && self.is_deaf() {
+                        self.stand_aside(&mut running, &leases, shutdown).await;
+                        continue;
+                    }
                     tick.next
                 }
                 Err(error) => {
@@ -165,14 +174,62 @@ impl Service {
                 () = tokio::time::sleep(next) => {}
             }
         }
-        for (stream, consumer) in running {
+        self.leave(&mut running, &leases, Duration::MAX).await;
+    }
+
+    /// Ends every consumer, gives every lease back and takes this replica off the list. A consumer that takes longer than
+    /// `patience` is ended where it stands: what it writes without its lease is refused.
+    async fn leave(&self, running: &mut HashMap<StreamName, Running>, leases: &Leases, patience: Duration) {
+        let ending = running.drain().map(async |(stream, consumer)| {
             let token = consumer.token;
-            self.end(&stream, consumer).await;
+            let task = consumer.task.abort_handle();
+            if tokio::time::timeout(patience, self.end(&stream, consumer))
+                .await
+                .is_err()
+            {
+                task.abort();
+                self.handle.closed(&stream);
+            }
             if let Err(error) = leases.release(&stream, token).await {
                 tracing::warn!(stream.name = %stream, error = %error, "the lease was not given back and must run out");
             }
-        }
+        });
+        futures_util::future::join_all(ending).await;
         let _ = leases.leave().await;
+    }
+
+    /// Whether Redis has answered no consumer for so long that another replica should try.
+    fn is_deaf(&self) -> bool {
+        let bus = &self.options.bus;
+        let patience = (bus.lease / 2).max(bus.poll_interval + reading::LAST_READ);
+        self.handle.deaf_for().is_some_and(|silence| silence > patience)
+    }
+
+    /// Leaves the streams to replicas that Redis may answer, until it answers here. The last one that is left never does this: where
+    /// nobody hears, there is nothing to win.
+    async fn stand_aside(
+        &self,
+        running: &mut HashMap<StreamName, Running>,
+        leases: &Leases,
+        shutdown: &CancellationToken,
+    ) {
+        let why = "redis does not answer this replica; its streams are left to others until it does";
+        tracing::warn!("{why}");
+        self.handle.leases(Some(why.to_owned()));
+        // What reads from a server that is silent may not end for as long as that is.
+        self.leave(running, leases, self.options.bus.lease / 6).await;
+        let pause = (self.options.bus.lease / 10).min(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            let answered = tokio::time::timeout(self.options.bus.lease / 3, self.options.redis.ping()).await;
+            if matches!(answered, Ok(Ok(()))) {
+                tracing::info!("redis answers again");
+                return;
+            }
+        }
     }
 
     async fn follow(&self, tick: &leases::Tick, running: &mut HashMap<StreamName, Running>, leases: &Leases) {
@@ -338,6 +395,11 @@ async fn announce(event: Event, publisher: Publisher, stop: CancellationToken) {
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     }
+}
+
+/// Tells other replicas what the consumers here make ready.
+async fn ring_elsewhere(postgres: Postgres, queue: RelayQueue, stop: CancellationToken) {
+    queue.bells.tell_others(&postgres, &stop).await;
 }
 
 /// Rings for the relays when any replica commits something for their streams.

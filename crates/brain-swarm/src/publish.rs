@@ -4,10 +4,15 @@
 //! when the caller goes away; the queue is bounded.
 
 mod calls;
+mod lane;
 mod parked;
 mod service;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use brain_connectivity::postgres::{self, Kind, Postgres};
 use serde::Serialize;
@@ -90,20 +95,17 @@ impl Error {
 /// Hands events and calls to the service.
 #[derive(Clone)]
 pub struct Publisher {
-    calls: mpsc::Sender<Call>,
+    /// Each takes some of the swarms.
+    lanes: Arc<[mpsc::Sender<Call>]>,
     closing: CancellationToken,
 }
 
 impl Publisher {
-    /// Makes the handle, the queue behind it and the switch that closes it.
-    fn new() -> (Self, mpsc::Receiver<Call>, CancellationToken) {
-        let (sender, calls) = mpsc::channel(QUEUE);
-        let closing = CancellationToken::new();
-        let publisher = Self {
-            calls: sender,
-            closing: closing.clone(),
-        };
-        (publisher, calls, closing)
+    fn new(lanes: Vec<mpsc::Sender<Call>>, closing: CancellationToken) -> Self {
+        Self {
+            lanes: lanes.into(),
+            closing,
+        }
     }
 
     /// Stores events, durably and together. Repeating a call is safe.
@@ -178,11 +180,26 @@ impl Publisher {
         if self.closing.is_cancelled() {
             return Err(Error::Closed);
         }
-        self.calls.try_send(call).map_err(|refused| match refused {
+        self.lane(&call).try_send(call).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Error::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Error::Closed,
         })?;
         answered.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// The lane of the call's first swarm; what it holds for others is locked in the database like everything.
+    fn lane(&self, call: &Call) -> &mpsc::Sender<Call> {
+        let mut hasher = DefaultHasher::new();
+        match call {
+            Call::Events(call) => {
+                let first = call.events.first().map(|event| (&event.tenant_id, &event.swarm_id));
+                first.hash(&mut hasher);
+            }
+            Call::Claim(call) => Some((&call.input.swarm.0, &call.input.swarm.1)).hash(&mut hasher),
+            Call::Settle { swarm, .. } => Some((&swarm.0, &swarm.1)).hash(&mut hasher),
+        }
+        let lanes = self.lanes.len() as u64;
+        &self.lanes[usize::try_from(hasher.finish() % lanes).unwrap_or(0)]
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_postgres::Row;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bells::Bells,
     bus::entry::{self, RelayMark},
     event::{Context, Event},
     ids::{ActorId, EventId, RunId, StreamName, SwarmId, TenantId},
@@ -36,10 +37,11 @@ const KEPT_EVENTS: usize = 8_192;
 /// Marks of relayed entries that have not come back on the stream yet; above it the database is asked instead.
 const KEPT_MARKS: usize = 262_144;
 
-/// Committed events on their way to the relay, and a bell for each stream. Clones share it.
+/// Committed events on their way to the relay, and the bells of this process. Clones share it.
 #[derive(Clone, Default)]
 pub struct RelayQueue {
     inner: Arc<Mutex<Queue>>,
+    pub(crate) bells: Bells,
 }
 
 #[derive(Default)]
@@ -50,23 +52,25 @@ struct Queue {
 }
 
 impl RelayQueue {
-    /// Keeps committed events for the relay, if one runs here, and rings for it.
+    /// Keeps committed events for the relays that run here, and rings for all, wherever they run.
     pub(crate) fn add(&self, batches: Vec<RelayBatch>) {
+        let mut elsewhere = Vec::new();
         let mut queue = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.bells.is_empty() {
-            return;
-        }
         for batch in batches {
-            if let Some(bell) = queue.bells.get(&batch.stream) {
-                bell.notify_one();
-            } else {
-                continue;
+            match queue.bells.get(&batch.stream) {
+                Some(bell) => bell.notify_one(),
+                None => {
+                    elsewhere.push(batch.stream);
+                    continue;
+                }
             }
             if queue.events + batch.entries.len() <= KEPT_EVENTS {
                 queue.events += batch.entries.len();
                 queue.batches.insert(batch.outbox_id, batch);
             }
         }
+        drop(queue);
+        self.bells.outbox_elsewhere(&elsewhere);
     }
 
     /// Rings for the relay of one stream, or of all.

@@ -51,7 +51,6 @@ pub(super) fn task_id() -> Result<TaskId> {
 /// The library with its publishing service, in this process.
 pub(super) struct Library {
     calls: Calls,
-    scope: Scope,
     run: RunId,
     planner: ActorId,
     _service: AbortOnDropHandle<()>,
@@ -70,10 +69,6 @@ impl Library {
         let stop = CancellationToken::new();
         Ok(Arc::new(Self {
             calls: Calls::new(postgres, publisher, config.swarm.task_lease, config.bus.max_event_bytes),
-            scope: Scope {
-                tenant_id: TenantId::single(),
-                swarm_id: SwarmId::new(workload::SWARM)?,
-            },
             run: RunId::new("bench-run")?,
             planner: ActorId::new("planner")?,
             _service: AbortOnDropHandle::new(tokio::spawn(service.run(stop.clone()))),
@@ -81,10 +76,18 @@ impl Library {
         }))
     }
 
-    /// The desk of one worker.
-    pub(super) fn desk(self: &Arc<Self>, worker: usize) -> Result<LibraryDesk> {
+    /// The desk of one worker, of as many swarms.
+    pub(super) fn desk(self: &Arc<Self>, worker: usize, swarms: usize) -> Result<LibraryDesk> {
+        let swarm = match worker % swarms.max(1) {
+            0 => workload::SWARM.to_owned(),
+            n => format!("{}-{n}", workload::SWARM),
+        };
         Ok(LibraryDesk {
             library: Arc::clone(self),
+            scope: Scope {
+                tenant_id: TenantId::single(),
+                swarm_id: SwarmId::new(swarm)?,
+            },
             agent: ActorId::new(format!("agent-{worker}"))?,
         })
     }
@@ -93,6 +96,7 @@ impl Library {
 /// [`Library`] for one worker.
 pub(super) struct LibraryDesk {
     library: Arc<Library>,
+    scope: Scope,
     agent: ActorId,
 }
 
@@ -109,7 +113,7 @@ impl Desk for LibraryDesk {
         };
         library
             .calls
-            .register_agent(&library.scope, &library.run, registration)
+            .register_agent(&self.scope, &library.run, registration)
             .await?;
         Ok(())
     }
@@ -124,7 +128,7 @@ impl Desk for LibraryDesk {
         let defaults = (&library.run, &library.planner);
         library
             .calls
-            .create_tasks(&library.scope, defaults, tasks.collect())
+            .create_tasks(&self.scope, defaults, tasks.collect())
             .await?;
         Ok(())
     }
@@ -136,7 +140,7 @@ impl Desk for LibraryDesk {
             lease: None,
             wait,
         };
-        let claimed = self.library.calls.claim(&self.library.scope, &ask).await?;
+        let claimed = self.library.calls.claim(&self.scope, &ask).await?;
         let held = claimed.tasks.into_iter().map(|task| Held {
             task_id: task.task_id,
             fencing_token: task.fencing_token,
@@ -145,7 +149,7 @@ impl Desk for LibraryDesk {
     }
 
     async fn complete(&mut self, held: Vec<Held>) -> Result<()> {
-        let (calls, scope) = (&self.library.calls, &self.library.scope);
+        let (calls, scope) = (&self.library.calls, &self.scope);
         let mut results: Vec<Finished> = held
             .into_iter()
             .map(|held| Finished {

@@ -41,9 +41,9 @@ pub(super) async fn run(run: &Run, args: &Args, report: &mut Report) -> Result<(
     run.servers.database(database, None).await?;
     let library = Library::start(&run.servers, database, 512)?;
     let desks = (0..args.workers)
-        .map(|worker| library.desk(worker))
+        .map(|worker| library.desk(worker, 1))
         .collect::<Result<Vec<_>>>()?;
-    claimed(report, "in process", library.desk(args.workers)?, desks, args).await?;
+    claimed(report, "in process", library.desk(args.workers, 1)?, desks, args).await?;
     drop(library);
 
     run.progress.change("create to claimed, over HTTP");

@@ -37,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 1_000_000)]
     queued: usize,
     /// Only these parts
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Part::Single, Part::Batch, Part::Http, Part::Depth])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Part::Single, Part::Batch, Part::Swarms, Part::Http, Part::Depth])]
     parts: Vec<Part>,
 }
 
@@ -47,6 +47,8 @@ enum Part {
     Single,
     /// In batches, in process
     Batch,
+    /// Both in process, the workers spread over four swarms
+    Swarms,
     /// Both over HTTP
     Http,
     /// Claims from a long queue
@@ -64,6 +66,7 @@ pub(super) async fn run(run: &Run, args: &Args, report: &mut Report) -> Result<(
     let single = Plan {
         workers: args.workers,
         batch: 1,
+        swarms: 1,
         window,
     };
     let batches = Plan { batch, ..single };
@@ -122,6 +125,30 @@ pub(super) async fn run(run: &Run, args: &Args, report: &mut Report) -> Result<(
             1.0,
         );
     }
+    if wants(Part::Swarms) {
+        for (name, plan, against) in [
+            (
+                "one by one, four swarms",
+                single,
+                ("Graphile Worker processes (2,500/s)", GRAPHILE_WORKER),
+            ),
+            (
+                "in batches, four swarms",
+                batches,
+                ("BullMQ enqueues (12,000/s)", BULLMQ),
+            ),
+        ] {
+            run.progress.change(name);
+            let cycles = in_process(run, "tasks_swarms", Plan { swarms: 4, ..plan }).await?;
+            add(report, name, &cycles);
+            report.at_least(
+                format!("{name}: times what {}", against.0),
+                cycles.per_second / against.1,
+                "",
+                1.0,
+            );
+        }
+    }
     if wants(Part::Http) {
         over_http(run, report, single, "one by one", ceilings.0).await?;
         over_http(run, report, batches, "in batches", ceilings.1).await?;
@@ -136,7 +163,7 @@ async fn in_process(run: &Run, database: &str, plan: Plan) -> Result<Cycles> {
     let client = run.servers.database(database, None).await?;
     let library = Library::start(&run.servers, database, SERVICE_BATCH)?;
     let desks = (0..plan.workers)
-        .map(|worker| library.desk(worker))
+        .map(|worker| library.desk(worker, plan.swarms))
         .collect::<Result<Vec<_>>>()?;
     let cycles = cycles::measure(desks, plan, &client).await?;
     drop((library, client));

@@ -123,13 +123,10 @@ impl Kind {
             | Self::StopReplica
             | Self::PauseWorker
             | Self::StallPostgres
-            | Self::RefusePostgres => Shape::Failover,
-            Self::RestartRedis
-            | Self::KillRedis
+            | Self::RefusePostgres
             | Self::CutRedis
-            | Self::StallRedis
-            | Self::RestartPostgres
-            | Self::KillPostgres => Shape::Outage,
+            | Self::StallRedis => Shape::Failover,
+            Self::RestartRedis | Self::KillRedis | Self::RestartPostgres | Self::KillPostgres => Shape::Outage,
             Self::KillWorker
             | Self::FlushRedis
             | Self::CutPostgres
@@ -195,7 +192,7 @@ impl Plan {
         let hundredths = match kind {
             Kind::PauseReplica | Kind::PauseWorker => 135..=170,
             Kind::StallPostgres | Kind::RefusePostgres => 40..=140,
-            Kind::CutRedis | Kind::StallRedis => 30..=120,
+            Kind::CutRedis | Kind::StallRedis => 30..=250,
             Kind::ClockForward => 110..=300,
             Kind::ClockBackward => 50..=90,
             Kind::KillReplica | Kind::StopReplica => 5..=80,
@@ -281,6 +278,7 @@ mod tests {
                         }
                         Kind::ClockForward => assert!(fault.length > SIZE.lease),
                         Kind::ClockBackward => assert!(fault.length < SIZE.lease),
+                        Kind::CutRedis | Kind::StallRedis => assert!(fault.length < SIZE.lease * 3),
                         _ => assert!(fault.length < SIZE.lease * 2),
                     }
                 }

@@ -90,6 +90,10 @@ impl From<calls::Error> for Problem {
             calls::Error::NotFound(refusal) => refused(Kind::NotFound, *refusal),
             calls::Error::Budget(refusal) => refused(Kind::BudgetExhausted, *refusal),
             calls::Error::Refused(refusal) => refused(Kind::Refused, *refusal),
+            calls::Error::OfTask { task, error } => {
+                let problem = Self::from((**error).clone());
+                problem.about(&format!("task {task}"), "no task of this request was created")
+            }
             calls::Error::Cycle(_) => Self::new(Kind::DependencyCycle, error.to_string()),
             calls::Error::Invalid(invalid @ (Invalid::Envelope(_) | Invalid::Schema { .. })) => {
                 Self::new(Kind::InvalidRequest, shortened(&invalid.to_string()))

@@ -94,6 +94,14 @@ async fn that_cannot_be_are_refused_with_the_remedy() {
             "in_part",
             json!({"tasks": [{}, {"dependson": []}, [], {"priority": "high"}]}),
         ),
+        (
+            "one_of_several",
+            json!({"tasks": [{"taskId": "new"}, {"taskId": "t-1"}]}),
+        ),
+        (
+            "one_without_an_id",
+            json!({"tasks": [{"taskId": "new"}, {"dependsOn": ["nowhere"]}]}),
+        ),
         ("too_many", json!({"tasks": vec![json!({}); 4097]})),
     ];
     for (name, body) in cases {

@@ -87,9 +87,36 @@ pub(crate) async fn trim(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use fred::interfaces::KeysInterface as _;
     use proptest::prelude::*;
 
     use super::*;
+
+    /// A server that is given no limit takes one of its own, 10,000 entries, and a busy stream outgrew its cuts.
+    #[tokio::test]
+    async fn one_cut_takes_all_that_may_go() {
+        const ENTRIES: u64 = 35_000;
+        let mut config = brain_testkit::test_config();
+        config.bus.stream_retention = Duration::ZERO;
+        let redis = Redis::open(&config.redis).unwrap();
+        let stream = StreamName::trusted(&brain_testkit::unique("trim"));
+        let pipeline = redis.commands().pipeline();
+        for seq in 1..=ENTRIES {
+            let id = format!("1-{seq}");
+            let () = pipeline
+                .xadd(stream.as_str(), false, None::<()>, id, ("event", "{}"))
+                .await
+                .unwrap();
+        }
+        let _: Value = pipeline.all().await.unwrap();
+        let consumed = EntryId { ms: 2, seq: 0 };
+        let gone = trim(&redis, &stream, &config.bus, consumed).await.unwrap();
+        // Whole nodes of the stream go; a last one that is not full may stay.
+        assert!(gone > ENTRIES - 200, "{gone}");
+        let _: Value = redis.commands().del(stream.as_str()).await.unwrap();
+    }
 
     fn id() -> impl Strategy<Value = EntryId> {
         (0..10_000u64, 0..3u64).prop_map(|(ms, seq)| EntryId { ms, seq })

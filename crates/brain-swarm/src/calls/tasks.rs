@@ -145,9 +145,23 @@ impl Calls {
         }
         let mut fresh = true;
         let mut events = Vec::with_capacity(tasks.len());
-        for task in tasks {
+        let several = tasks.len() > 1;
+        let of_task = |task: &str, error: Error| match several {
+            true => Error::OfTask {
+                task: task.to_owned(),
+                error: Box::new(error),
+            },
+            false => error,
+        };
+        let name = |(place, task): (usize, &NewTask)| match &task.task_id {
+            Some(id) => id.to_string(),
+            None => format!("[{place}]"),
+        };
+        let names: Vec<String> = tasks.iter().enumerate().map(name).collect();
+        for (task, name) in tasks.into_iter().zip(&names) {
             fresh &= task.idempotency_key.is_none();
-            events.push(self.created_event(scope, defaults, task)?);
+            let event = self.created_event(scope, defaults, task);
+            events.push(event.map_err(|error| of_task(name, error))?);
         }
         let order = {
             let dependencies: Vec<(&str, Vec<&str>)> = events.iter().map(edges).collect();
@@ -166,7 +180,7 @@ impl Calls {
                 }));
             }
             if let Stored::Refused(refusal) = answer.outcome {
-                return Err(refusal.into());
+                return Err(of_task(&names[*place], refusal.into()));
             }
             created[*place] = created_task(answer);
         }

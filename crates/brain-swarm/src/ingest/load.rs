@@ -1,6 +1,9 @@
 //! Reads, under the lock of each swarm, what the decisions of a batch need.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use brain_connectivity::postgres;
 use jiff::Timestamp;
@@ -8,6 +11,7 @@ use tokio_postgres::Row;
 
 use super::{
     Batch, Error, EventKey, SETTLE_LIMIT,
+    compose::{self, Part},
     mentions::Mentions,
     rows,
     transaction::{Parameters, Step, Transaction},
@@ -22,25 +26,22 @@ pub(super) type SwarmKey = (TenantId, SwarmId);
 /// How many tasks that are due are moved before a claim looks at the queue.
 const DUE_LIMIT: i64 = 200;
 
-/// The statement that reads tasks with all that decisions need of them; where something is claimed, also with what is handed
-/// out: whatever is read may become ready in the same batch.
-macro_rules! task_states {
-    ($claims:expr, $tasks:literal) => {
-        if $claims {
-            task_states!(@ "    t.inputs::text, t.progress::text", $tasks)
-        } else {
-            task_states!(@ "    NULL::text, NULL::text", $tasks)
-        }
-    };
-    (@ $inputs:literal, $tasks:literal) => {
+/// The statement that reads tasks with all that decisions need of them; where something is claimed (`hands_out`), also with what is
+/// handed out: whatever is read may become ready in the same batch.
+fn task_states<'a>(hands_out: bool, parts: Vec<Part<'a>>) -> Option<(Cow<'static, str>, Parameters<'a>)> {
+    let head = if hands_out {
         concat!(
             include_str!("../sql/task_state_columns.sql"),
-            $inputs,
-            "\nFROM (\n",
-            include_str!($tasks),
-            include_str!("../sql/task_state_joins.sql")
+            "    t.inputs::text, t.progress::text\nFROM (\n"
+        )
+    } else {
+        concat!(
+            include_str!("../sql/task_state_columns.sql"),
+            "    NULL::text, NULL::text\nFROM (\n"
         )
     };
+    compose::union(head, parts, include_str!("../sql/task_state_joins.sql"))
+        .map(|(sql, parameters)| (sql.into(), parameters))
 }
 
 /// What is stored already under the id of an input.
@@ -109,125 +110,113 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
         (position.stream.as_str(), position.owner.as_str(), position.token.0)
     });
 
-    let mut plan: Vec<(Answer, &str, Parameters<'_>)> = Vec::with_capacity(12);
+    let mut plan: Vec<(Answer, Cow<'static, str>, Parameters<'_>)> = Vec::with_capacity(12);
+    let mut task_parts: Vec<Part<'_>> = Vec::new();
     if batch.position.is_some() {
         plan.push((
             Answer::Lease,
-            include_str!("../sql/lock_stream.sql"),
+            include_str!("../sql/lock_stream.sql").into(),
             vec![&stream, &owner, &token],
         ));
     }
     plan.push((
         Answer::Swarms,
-        include_str!("../sql/lock_swarms.sql"),
+        include_str!("../sql/lock_swarms.sql").into(),
         vec![&tenants, &swarms],
     ));
     if !known.is_empty() {
         plan.push((
             Answer::Known,
-            include_str!("../sql/select_known_events.sql"),
+            include_str!("../sql/select_known_events.sql").into(),
             vec![&tenants, &swarms, &known],
         ));
     }
     if !tasks.is_empty() {
-        plan.push((
-            Answer::Tasks,
-            task_states!(hands_out, "../sql/select_tasks.sql"),
-            vec![&tenants, &swarms, &tasks],
-        ));
+        task_parts.push((include_str!("../sql/select_tasks.sql"), vec![&tenants, &swarms, &tasks]));
     }
     if !ending.is_empty() {
         plan.push((
             Answer::Edges,
-            include_str!("../sql/select_dependents.sql"),
+            include_str!("../sql/select_dependents.sql").into(),
             vec![&tenants, &swarms, &ending],
         ));
-        plan.push((
-            Answer::Tasks,
-            task_states!(hands_out, "../sql/select_waiting_tasks.sql"),
+        task_parts.push((
+            include_str!("../sql/select_waiting_tasks.sql"),
             vec![&tenants, &swarms, &ending],
         ));
     }
     if !retrying.is_empty() {
         plan.push((
             Answer::Edges,
-            include_str!("../sql/select_dependencies.sql"),
+            include_str!("../sql/select_dependencies.sql").into(),
             vec![&tenants, &swarms, &retrying],
         ));
-        plan.push((
-            Answer::Tasks,
-            task_states!(hands_out, "../sql/select_dependency_tasks.sql"),
+        task_parts.push((
+            include_str!("../sql/select_dependency_tasks.sql"),
             vec![&tenants, &swarms, &retrying],
         ));
     }
     plan.push((
         Answer::Agents,
-        include_str!("../sql/select_agents.sql"),
+        include_str!("../sql/select_agents.sql").into(),
         vec![&tenants, &swarms, &agents],
     ));
     if !mentions.settle.is_empty() {
-        plan.push((
-            Answer::IdleTasks,
-            task_states!(hands_out, "../sql/select_idle_tasks.sql"),
-            vec![
-                &settle_tenants,
-                &settle_swarms,
-                &SETTLE_LIMIT,
-                &lost,
-                &cancelled,
-                &stopped,
-                &only_fitting,
-            ],
-        ));
+        let parameters: Parameters<'_> = vec![
+            &settle_tenants,
+            &settle_swarms,
+            &SETTLE_LIMIT,
+            &lost,
+            &cancelled,
+            &stopped,
+            &only_fitting,
+        ];
+        let parts = vec![(include_str!("../sql/select_idle_tasks.sql"), parameters)];
+        plan.extend(task_states(hands_out, parts).map(|(sql, parameters)| (Answer::IdleTasks, sql, parameters)));
     }
     if !batch.claims.is_empty() {
-        plan.push((
-            Answer::IdleTasks,
-            task_states!(hands_out, "../sql/select_due_tasks.sql"),
-            vec![&claims.due_tenants, &claims.due_swarms, &DUE_LIMIT],
-        ));
-        plan.push((
-            Answer::Tasks,
-            task_states!(hands_out, "../sql/select_claimable_tasks.sql"),
+        task_parts.push((
+            include_str!("../sql/select_claimable_tasks.sql"),
             vec![&claims.tenants, &claims.swarms, &claims.agents, &claims.most],
         ));
         plan.push((
             Answer::NextDue,
-            include_str!("../sql/select_next_due.sql"),
-            vec![&claims.due_tenants, &claims.due_swarms],
+            include_str!("../sql/select_next_due.sql").into(),
+            vec![&claims.claimed_tenants, &claims.claimed_swarms],
         ));
     }
+    plan.extend(task_states(hands_out, task_parts).map(|(sql, parameters)| (Answer::Tasks, sql, parameters)));
     if !keys.is_empty() {
         plan.push((
             Answer::Keys,
-            include_str!("../sql/select_keys.sql"),
+            include_str!("../sql/select_keys.sql").into(),
             vec![&tenants, &swarms, &keys],
         ));
     }
     if !budgets.is_empty() {
         plan.push((
             Answer::Budgets,
-            include_str!("../sql/select_budgets.sql"),
+            include_str!("../sql/select_budgets.sql").into(),
             vec![&tenants, &swarms, &budgets],
         ));
     }
     if !reservations.is_empty() {
         plan.push((
             Answer::Reservations,
-            include_str!("../sql/select_reservations.sql"),
+            include_str!("../sql/select_reservations.sql").into(),
             vec![&tenants, &swarms, &reservations],
         ));
     }
     if !runs.is_empty() {
         plan.push((
             Answer::Runs,
-            include_str!("../sql/select_runs.sql"),
+            include_str!("../sql/select_runs.sql").into(),
             vec![&tenants, &swarms, &runs],
         ));
     }
 
     let kinds: Vec<Answer> = plan.iter().map(|(kind, ..)| *kind).collect();
-    let statements: Vec<(&str, Parameters<'_>)> =
+    let statements: Vec<(Cow<'_, str>, Parameters<'_>)> =
         plan.into_iter().map(|(_, sql, parameters)| (sql, parameters)).collect();
     let mut answers = transaction.pipeline(&statements, Step::Open).await?;
     let of = |kind: Answer| kinds.iter().position(|wanted| *wanted == kind);
@@ -240,7 +229,10 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
         // Swarms that nobody has written to yet. What was read so far was read without their lock: read again, with it.
         let parameters: Parameters<'_> = vec![&tenants, &swarms];
         transaction
-            .pipeline(&[(include_str!("../sql/insert_swarms.sql"), parameters)], Step::Inside)
+            .pipeline(
+                &[(include_str!("../sql/insert_swarms.sql").into(), parameters)],
+                Step::Inside,
+            )
             .await?;
         answers = transaction.pipeline(&statements, Step::Inside).await?;
     }
@@ -259,9 +251,32 @@ pub(super) async fn load(transaction: &Transaction, batch: &Batch) -> Result<Loa
     for (kind, rows) in kinds.iter().zip(&answers) {
         loaded.put(*kind, rows);
     }
+    load_due(transaction, &mut loaded, hands_out).await?;
     load_ends(transaction, &mut loaded, &mentions, hands_out, &tenants, &swarms).await?;
     load_holders(transaction, &mut loaded, &tenants, &swarms).await?;
     Ok(loaded)
+}
+
+/// Before anything is handed out: what is due. Most claims find that nothing is.
+async fn load_due(transaction: &Transaction, loaded: &mut Loaded, hands_out: bool) -> Result<(), postgres::Error> {
+    let is_due = |(key, due): &(&SwarmKey, &Timestamp)| {
+        let swarm = loaded.swarms.get(*key);
+        swarm.is_some_and(|(_, state)| **due <= state.now)
+    };
+    let due = loaded.next_due.iter().filter(is_due);
+    let (tenants, swarms): (Vec<String>, Vec<String>) = due
+        .map(|((tenant, swarm), _)| (tenant.to_string(), swarm.to_string()))
+        .unzip();
+    if tenants.is_empty() {
+        return Ok(());
+    }
+    let parameters: Parameters<'_> = vec![&tenants, &swarms, &DUE_LIMIT];
+    let parts = vec![(include_str!("../sql/select_due_tasks.sql"), parameters)];
+    let statements: Vec<_> = task_states(hands_out, parts).into_iter().collect();
+    for rows in transaction.pipeline(&statements, Step::Inside).await? {
+        loaded.put(Answer::IdleTasks, &rows);
+    }
+    Ok(())
 }
 
 /// What can end in turn when the tasks end that fail or are called off in this batch: read only when some may.
@@ -294,7 +309,7 @@ async fn load_ends(
     }
     let parameters: Parameters<'_> = vec![&tenants, &swarms, &seeds];
     let sql = include_str!("../sql/select_all_dependents.sql");
-    let answers = transaction.pipeline(&[(sql, parameters)], Step::Inside).await?;
+    let answers = transaction.pipeline(&[(sql.into(), parameters)], Step::Inside).await?;
     let edges = answers.into_iter().next().unwrap_or_default();
     loaded.put(Answer::Edges, &edges);
     let far: BTreeSet<&str> = edges.iter().map(|row| row.get(2)).collect();
@@ -303,8 +318,9 @@ async fn load_ends(
     }
     let far: Vec<&str> = far.into_iter().collect();
     let parameters: Parameters<'_> = vec![&tenants, &swarms, &far];
-    let sql = task_states!(hands_out, "../sql/select_tasks.sql");
-    for rows in transaction.pipeline(&[(sql, parameters)], Step::Inside).await? {
+    let parts = vec![(include_str!("../sql/select_tasks.sql"), parameters)];
+    let statements: Vec<_> = task_states(hands_out, parts).into_iter().collect();
+    for rows in transaction.pipeline(&statements, Step::Inside).await? {
         loaded.put(Answer::Tasks, &rows);
     }
     Ok(())
@@ -327,7 +343,7 @@ async fn load_holders(
     let missing: Vec<String> = missing.into_iter().collect();
     let parameters: Parameters<'_> = vec![&tenants, &swarms, &missing];
     let sql = include_str!("../sql/select_agents_by_id.sql");
-    for rows in transaction.pipeline(&[(sql, parameters)], Step::Inside).await? {
+    for rows in transaction.pipeline(&[(sql.into(), parameters)], Step::Inside).await? {
         loaded.put(Answer::Agents, &rows);
     }
     Ok(())
@@ -341,8 +357,8 @@ struct Claims<'a> {
     agents: Vec<&'a str>,
     most: Vec<i64>,
     /// Each swarm once.
-    due_tenants: Vec<&'a str>,
-    due_swarms: Vec<&'a str>,
+    claimed_tenants: Vec<&'a str>,
+    claimed_swarms: Vec<&'a str>,
 }
 
 impl<'a> Claims<'a> {
@@ -357,8 +373,8 @@ impl<'a> Claims<'a> {
             claims.most.push(i64::try_from(input.claim.max).unwrap_or(i64::MAX));
         }
         for (tenant, swarm) in swarms {
-            claims.due_tenants.push(tenant.as_str());
-            claims.due_swarms.push(swarm.as_str());
+            claims.claimed_tenants.push(tenant.as_str());
+            claims.claimed_swarms.push(swarm.as_str());
         }
         claims
     }
@@ -384,7 +400,10 @@ pub(super) async fn compare(
     let payloads: Vec<String> = events.iter().map(|event| event.payload.to_string()).collect();
     let parameters: Parameters<'_> = vec![&tenants, &swarms, &seqs, &ordinals, &kinds, &runs, &actors, &payloads];
     let answers = transaction
-        .pipeline(&[(include_str!("../sql/compare_events.sql"), parameters)], Step::Inside)
+        .pipeline(
+            &[(include_str!("../sql/compare_events.sql").into(), parameters)],
+            Step::Inside,
+        )
         .await?;
     let index = |row: &Row| usize::try_from(row.get::<_, i32>(0)).unwrap_or(usize::MAX);
     Ok(answers.iter().flatten().map(|row| (index(row), row.get(1))).collect())

@@ -1,5 +1,7 @@
 //! A transaction whose statements are pipelined, on a connection that never goes back to the pool half-way through one.
 
+use std::borrow::Cow;
+
 use brain_connectivity::postgres::{self, Postgres};
 use deadpool_postgres::Object;
 use futures_util::future::try_join_all;
@@ -7,7 +9,7 @@ use tokio_postgres::{Row, Statement, types::ToSql};
 
 /// No sequential scans: a plan that was made and kept while a table was small must not read it whole when it is large. And plans are
 /// kept: making one for the arrays at hand costs more than most of these statements take.
-const BEGIN: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan";
+const BEGIN: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 pub(super) type Parameters<'a> = Vec<&'a (dyn ToSql + Sync)>;
 
@@ -37,7 +39,7 @@ impl Transaction {
     /// `commit` ends it after them.
     pub(super) async fn pipeline(
         &self,
-        statements: &[(&str, Parameters<'_>)],
+        statements: &[(Cow<'_, str>, Parameters<'_>)],
         step: Step,
     ) -> Result<Vec<Vec<Row>>, postgres::Error> {
         let connection = self.connection()?;

@@ -1,5 +1,7 @@
 //! Writes everything that a batch changes, and commits, in one round trip.
 
+use std::borrow::Cow;
+
 use brain_connectivity::postgres;
 
 use super::{
@@ -8,6 +10,7 @@ use super::{
         AgentColumns, BudgetColumns, DoneColumns, EdgeColumns, EventColumns, KeyColumns, LetterColumns, NewTaskColumns,
         OverColumns, ReservationColumns, RunColumns, TaskColumns,
     },
+    compose::{self, Part},
     fold::Changes,
     transaction::{Parameters, Step, Transaction},
 };
@@ -95,28 +98,20 @@ pub(super) async fn write(
     let (cursor_stream, cursor_text) = cursor
         .as_ref()
         .map_or(("", ""), |(stream, text)| (stream, text.as_str()));
-    let ready: Vec<&str> = changes.ready.iter().map(|(_, swarm)| swarm.as_str()).collect();
 
-    let mut statements: Vec<(&str, Parameters<'_>)> = Vec::with_capacity(12);
-    if !changes.outbox.is_empty() {
-        let parameters: Parameters<'_> = vec![
-            &outbox_streams,
-            &outbox_tenants,
-            &outbox_swarms,
-            &outbox_first,
-            &outbox_last,
-        ];
-        statements.push((include_str!("../sql/insert_outbox.sql"), parameters));
-    }
+    // What does not depend on each other. The outbox is last, because its ids are the answer.
+    let mut together: Vec<Part<'_>> = Vec::with_capacity(8);
     if !changes.events.is_empty() {
-        statements.push((include_str!("../sql/insert_events.sql"), events.parameters()));
-        let parameters: Parameters<'_> = vec![&sequence_tenants, &sequence_swarms, &sequence_values];
-        statements.push((include_str!("../sql/update_sequences.sql"), parameters));
+        together.push((include_str!("../sql/insert_events.sql"), events.parameters()));
+        together.push((
+            include_str!("../sql/update_sequences.sql"),
+            vec![&sequence_tenants, &sequence_swarms, &sequence_values],
+        ));
     }
     if !rows.new_tasks.is_empty() {
         let mut parameters = rows.new_tasks.parameters();
         parameters.extend(rows.new_task_facts.parameters());
-        statements.push((include_str!("../sql/insert_tasks.sql"), parameters));
+        together.push((include_str!("../sql/insert_tasks.sql"), parameters));
     }
     let tables = [
         (
@@ -144,6 +139,23 @@ pub(super) async fn write(
             include_str!("../sql/upsert_budgets.sql"),
             rows.budgets.parameters(),
         ),
+        (
+            changes.outbox.is_empty(),
+            include_str!("../sql/insert_outbox.sql"),
+            vec![
+                &outbox_streams as _,
+                &outbox_tenants,
+                &outbox_swarms,
+                &outbox_first,
+                &outbox_last,
+            ],
+        ),
+    ];
+    let changed = tables.into_iter().filter(|(unchanged, ..)| !unchanged);
+    together.extend(changed.map(|(_, sql, parameters)| (sql, parameters)));
+    let mut statements: Vec<(Cow<'_, str>, Parameters<'_>)> = Vec::with_capacity(8);
+    statements.extend(compose::changes(together).map(|(sql, parameters)| (sql.into(), parameters)));
+    let tables = [
         // What an attempt that is over left open, before what the next one reserves.
         (
             rows.over.is_empty(),
@@ -175,15 +187,10 @@ pub(super) async fn write(
             include_str!("../sql/update_cursor.sql"),
             vec![&cursor_stream as _, &cursor_text],
         ),
-        (
-            ready.is_empty(),
-            include_str!("../sql/notify_ready.sql"),
-            vec![&ready as _],
-        ),
     ];
     for (unchanged, sql, parameters) in tables {
         if !unchanged {
-            statements.push((sql, parameters));
+            statements.push((sql.into(), parameters));
         }
     }
     let answers = transaction.pipeline(&statements, Step::Commit).await?;

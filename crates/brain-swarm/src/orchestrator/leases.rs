@@ -32,6 +32,8 @@ pub(super) struct Tick {
     pub(super) taken: Vec<Lease>,
     /// How many of the held ones should be given back.
     pub(super) surplus: usize,
+    /// Whether other replicas live.
+    pub(super) accompanied: bool,
     /// When to look again.
     pub(super) next: Duration,
 }
@@ -116,6 +118,7 @@ impl Leases {
             held,
             taken,
             surplus,
+            accompanied: replicas.iter().any(|id| *id != self.replica_id),
             next: self.next_tick(expiry),
         })
     }

@@ -379,6 +379,7 @@ impl Partition {
                         consumer.stored += stored as u64;
                     });
                     self.parts.queue.add(committed.relay);
+                    self.parts.queue.bells.ready(&committed.ready);
                     return Ok(());
                 }
                 Err(ingest::Error::LeaseLost(_)) => return Err(Refusal::End(End::LeaseLost)),

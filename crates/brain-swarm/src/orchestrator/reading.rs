@@ -108,6 +108,7 @@ pub(super) async fn read_on(
                 waits = backoff().delays();
                 parts.status.edit(&lease.stream, |consumer| {
                     consumer.read_beat = Instant::now();
+                    consumer.heard = consumer.read_beat;
                     if consumer.state == ConsumerState::Starting
                         || consumer
                             .problem
@@ -147,9 +148,11 @@ pub(super) async fn read_on(
 /// Never ends: moves the reader's beat while it waits for the writer.
 async fn keep_beating(parts: &Parts, lease: &Lease) {
     loop {
-        parts
-            .status
-            .edit(&lease.stream, |consumer| consumer.read_beat = Instant::now());
+        parts.status.edit(&lease.stream, |consumer| {
+            consumer.read_beat = Instant::now();
+            // Nothing is asked of Redis meanwhile.
+            consumer.heard = consumer.read_beat;
+        });
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }

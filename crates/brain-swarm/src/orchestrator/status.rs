@@ -31,6 +31,8 @@ pub(crate) struct Consumer {
     pub(crate) state: ConsumerState,
     pub(crate) token: FencingToken,
     pub(crate) read_beat: Instant,
+    /// When Redis last answered its reader.
+    pub(crate) heard: Instant,
     pub(crate) apply_beat: Instant,
     pub(crate) problem: Option<String>,
     pub(crate) cursor: Option<EntryId>,
@@ -110,6 +112,7 @@ impl Handle {
             state: ConsumerState::Starting,
             token,
             read_beat: now,
+            heard: now,
             apply_beat: now,
             problem: None,
             cursor: None,
@@ -147,6 +150,11 @@ impl Handle {
     #[must_use]
     pub(crate) fn streams(&self) -> Vec<StreamName> {
         self.with(|inner| inner.consumers.keys().cloned().collect())
+    }
+
+    /// For how long Redis has answered no consumer; `None` where nothing is consumed.
+    pub(crate) fn deaf_for(&self) -> Option<Duration> {
+        self.with(|inner| inner.consumers.values().map(|consumer| consumer.heard.elapsed()).min())
     }
 
     /// What is wrong, in words; empty when all is well.

@@ -69,6 +69,7 @@ impl Sweep {
             match ingest::commit(&self.postgres, &self.streams, &batch).await {
                 Ok(committed) => {
                     self.queue.add(committed.relay);
+                    self.queue.bells.ready(&committed.ready);
                     if committed.settled < FULL {
                         break;
                     }

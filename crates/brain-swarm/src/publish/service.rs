@@ -1,362 +1,72 @@
-//! The service behind the publisher: gathers what waits, commits it together, answers, and keeps claims that found nothing.
+//! The service behind the publisher: lanes that commit beside each other, each for its share of the swarms.
 //!
-//! Invariants: whoever calls is answered after the commit; what was handed over is committed even when its caller goes away,
-//! except claims, which nobody would work on; a batch that the database refuses is taken apart, so that one call's bad data
-//! does not refuse the others'.
+//! Swarms do not wait for each other in the database, so they need not wait for each other here. A swarm keeps to its lane: what
+//! is called for it meets in one batch, and its waiting claims are in one place.
 
-use super::{
-    Arc, CancellationToken, Duration, Instant, Kind, Postgres, Publisher, RelayQueue, StreamNames,
-    calls::{Answer, Call, ClaimCall, EventCall},
-    mpsc, oneshot,
-    parked::Parked,
-    postgres, refusal,
-};
-use crate::{
-    decide::Task,
-    event::{Context, Event, EventType},
-    ids::EventId,
-    ingest::{self, Batch, ClaimInput, ClaimOutcome, Committed, Input, Terms},
-};
+use tokio::task::JoinSet;
 
-/// How often a batch is tried when the database says to try again, before its callers are told so.
-const ATTEMPTS: u32 = 3;
-/// How many claims may wait at a time.
-const MAX_PARKED: usize = 10_000;
+use super::{CancellationToken, Postgres, Publisher, QUEUE, RelayQueue, StreamNames, lane::Lane, mpsc};
+
+/// Transactions that are under way at a time, at most. Each takes a connection from the pool.
+const LANES: usize = 4;
 
 /// Commits what publishers hand over.
 pub struct Service {
+    lanes: Vec<Lane>,
     postgres: Postgres,
-    streams: StreamNames,
-    batch_size: usize,
-    calls: mpsc::Receiver<Call>,
-    closing: CancellationToken,
     relay: RelayQueue,
-    parked: Parked,
-    /// What claims got whose callers were gone.
-    returned: Vec<Call>,
-    /// Swarms of which tasks are ready, as other processes say; `None`: some may have been missed.
-    bells: Option<mpsc::Receiver<Option<String>>>,
-    stop_listening: CancellationToken,
+    closing: CancellationToken,
+    /// Ends what runs beside the lanes.
+    done: CancellationToken,
 }
 
 impl Service {
     /// The service and the handle to it. `batch_size`: how many events one transaction takes, at most.
     #[must_use]
     pub fn new(postgres: Postgres, streams: StreamNames, batch_size: usize, relay: RelayQueue) -> (Self, Publisher) {
-        let (publisher, calls, closing) = Publisher::new();
+        let (closing, done) = (CancellationToken::new(), CancellationToken::new());
+        // Half of the connections are for everything else.
+        let count = (postgres.pool_status().max / 2).clamp(1, LANES);
+        let (senders, lanes) = (0..count)
+            .map(|_| {
+                let (sender, calls) = mpsc::channel(QUEUE);
+                let parts = (postgres.clone(), streams.clone(), batch_size.max(1));
+                (
+                    sender,
+                    Lane::new(parts, calls, relay.clone(), (closing.clone(), done.clone())),
+                )
+            })
+            .unzip();
+        let publisher = Publisher::new(senders, closing.clone());
         let service = Self {
+            lanes,
             postgres,
-            streams,
-            batch_size: batch_size.max(1),
-            calls,
-            closing,
             relay,
-            parked: Parked::default(),
-            returned: Vec::new(),
-            bells: None,
-            stop_listening: CancellationToken::new(),
+            closing,
+            done,
         };
         (service, publisher)
     }
 
     /// Runs until `shutdown`; then refuses new calls, commits those accepted, and returns.
-    pub async fn run(mut self, shutdown: CancellationToken) {
-        let closing = self.closing.clone();
-        let _listening = self.stop_listening.clone().drop_guard();
-        let mut waiting: Vec<Call> = Vec::new();
-        loop {
-            waiting.append(&mut self.returned);
-            let next = if waiting.is_empty() {
-                self.parked.next()
-            } else {
-                Some(Instant::now())
-            };
-            tokio::select! {
-                biased;
-                call = self.calls.recv() => match call {
-                    Some(call) => waiting.push(call),
-                    None => break,
-                },
-                () = shutdown.cancelled(), if !closing.is_cancelled() => {
-                    closing.cancel();
-                    self.calls.close();
-                    self.parked.dismiss();
-                    continue;
-                }
-                bell = ring(&mut self.bells) => match bell {
-                    Some(name) => self.parked.wake_by_name(&name),
-                    None => self.parked.wake_all(),
-                },
-                () = at(next) => {}
-            }
-            let mut weight: usize = waiting.iter().map(Call::weight).sum();
-            while weight < self.batch_size {
-                let Ok(call) = self.calls.try_recv() else { break };
-                weight += call.weight();
-                waiting.push(call);
-            }
-            let again = self.parked.take(Instant::now()).into_iter().map(Call::Claim);
-            waiting.extend(again);
-            self.invite(&mut waiting);
-            if !waiting.is_empty() {
-                self.commit(std::mem::take(&mut waiting)).await;
-            }
+    pub async fn run(self, shutdown: CancellationToken) {
+        let _ends_with_this = self.done.clone().drop_guard();
+        let mut lanes = JoinSet::new();
+        for lane in self.lanes {
+            lanes.spawn(lane.run(shutdown.clone()));
         }
-        closing.cancel();
-        self.parked.dismiss();
-        let returned = std::mem::take(&mut self.returned);
-        if !returned.is_empty() {
-            self.commit(returned).await;
-        }
-    }
-
-    /// Claims that wait in a swarm where this batch creates tasks join the batch: they are answered by the same commit.
-    fn invite(&mut self, waiting: &mut Vec<Call>) {
-        if self.parked.is_empty() {
-            return;
-        }
-        let mut invited = Vec::new();
-        for call in waiting.iter() {
-            let Call::Events(call) = call else { continue };
-            for event in &call.events {
-                if event.kind == EventType::TaskCreated {
-                    let swarm = (event.tenant_id.clone(), event.swarm_id.clone());
-                    invited.extend(self.parked.take_for(&swarm, 1));
+        let lanes = async {
+            while let Some(ended) = lanes.join_next().await {
+                if let Err(died) = ended
+                    && let Ok(panic) = died.try_into_panic()
+                {
+                    // Some swarms would be left without anybody who commits for them.
+                    std::panic::resume_unwind(panic);
                 }
             }
-        }
-        waiting.extend(invited.into_iter().map(Call::Claim));
-    }
-
-    async fn commit(&mut self, calls: Vec<Call>) {
-        match self.try_commit(&calls).await {
-            Ok(committed) => self.answer(calls, committed),
-            // One call holds data that the database refuses: find it, so that the others are not refused with it.
-            Err(error) if error.kind() == Kind::InvalidData && calls.len() > 1 => {
-                for call in calls {
-                    Box::pin(self.commit(vec![call])).await;
-                }
-            }
-            Err(error) => {
-                let error = refusal(error);
-                for call in calls {
-                    call.refuse(&error);
-                }
-            }
-        }
-    }
-
-    async fn try_commit(&self, calls: &[Call]) -> Result<Committed, postgres::Error> {
-        let mut batch = gather(calls);
-        let mut attempt = 1;
-        loop {
-            let started = std::time::Instant::now();
-            let error = match ingest::commit(&self.postgres, &self.streams, &batch).await {
-                Ok(committed) => {
-                    crate::metric_names::batch_committed("api", batch.inputs.len(), started.elapsed());
-                    return Ok(committed);
-                }
-                Err(ingest::Error::Database(error)) => error,
-                // Publishing holds no lease that could be lost.
-                Err(ingest::Error::LeaseLost(stream)) => {
-                    return Err(postgres::Error::Unexpected {
-                        reason: format!("a lease on {stream} was asked for"),
-                    });
-                }
-            };
-            if !error.retryable() || attempt >= ATTEMPTS {
-                return Err(error);
-            }
-            tracing::warn!(attempt, error = %error, "publishing is tried again");
-            tokio::time::sleep(Duration::from_millis(20 * u64::from(attempt))).await;
-            attempt += 1;
-            // The connection may have broken during the commit: whether it was stored is found out by the ids.
-            for input in &mut batch.inputs {
-                input.fresh = false;
-            }
-        }
-    }
-
-    fn answer(&mut self, calls: Vec<Call>, committed: Committed) {
-        let Committed {
-            outcomes,
-            views,
-            claims,
-            settled,
-            ready,
-            relay,
-        } = committed;
-        self.relay.add(relay);
-        let mut answers = outcomes
-            .into_iter()
-            .zip(views)
-            .map(|(outcome, view)| Answer { outcome, view });
-        let mut claims = claims.into_iter();
-        let now = Instant::now();
-        for swarm in &ready {
-            self.parked.wake(swarm);
-        }
-        for call in calls {
-            match call {
-                Call::Events(call) => {
-                    let own = answers.by_ref().take(call.events.len()).collect();
-                    // A caller that went away does not change what is stored.
-                    let _ = call.answer.send(Ok(own));
-                }
-                Call::Claim(call) => {
-                    let outcome = claims.next().unwrap_or_default();
-                    let got_nothing = outcome.tasks.is_empty() && outcome.refusal.is_none() && !outcome.draining;
-                    if got_nothing
-                        && call.wait_until > now
-                        && self.parked.len() < MAX_PARKED
-                        && !self.closing.is_cancelled()
-                    {
-                        self.park(call, outcome.look_again, outcome.next_due);
-                    } else if let Err(Ok(outcome)) = call.answer.send(Ok(outcome)) {
-                        // Its caller went away meanwhile: nobody would work on what it got until the leases ran out.
-                        self.give_back(&call.input, &outcome);
-                    }
-                }
-                Call::Settle { answer, .. } => drop(answer.send(Ok(settled))),
-            }
-        }
-    }
-
-    fn give_back(&mut self, input: &ClaimInput, outcome: &ClaimOutcome) {
-        let events: Vec<Arc<Event>> = outcome
-            .tasks
-            .iter()
-            .map(|task| Arc::new(released(input, task)))
-            .collect();
-        if !events.is_empty() {
-            self.returned.push(Call::Events(EventCall {
-                events,
-                terms: Terms::Require,
-                fresh: true,
-                together: false,
-                // Nobody waits for the answer: what is refused has been taken back already.
-                answer: oneshot::channel().0,
-            }));
-        }
-    }
-
-    fn park(&mut self, call: ClaimCall, look_again: bool, next_due: Option<jiff::Timestamp>) {
-        self.listen();
-        let due = if look_again {
-            Some(Duration::ZERO)
-        } else {
-            // A little later than exactly then, so that it is found to be due.
-            next_due.map(|due| {
-                let left = due.duration_since(jiff::Timestamp::now());
-                Duration::try_from(left).unwrap_or_default() + Duration::from_millis(2)
-            })
+            self.closing.cancel();
+            self.done.cancel();
         };
-        self.parked.park(call, due);
-    }
-
-    /// From the first claim that waits, other processes are heard.
-    fn listen(&mut self) {
-        if self.bells.is_some() {
-            return;
-        }
-        let (sender, receiver) = mpsc::channel(1024);
-        self.bells = Some(receiver);
-        tokio::spawn(hear(self.postgres.clone(), sender, self.stop_listening.clone()));
-    }
-}
-
-/// The event by which an agent gives a task back.
-fn released(input: &ClaimInput, task: &Task) -> Event {
-    Event {
-        tenant_id: input.swarm.0.clone(),
-        id: EventId::generate(),
-        kind: EventType::AgentMessage,
-        schema_version: 1,
-        swarm_id: input.swarm.1.clone(),
-        run_id: task.run_id.clone(),
-        actor_id: input.claim.agent.clone(),
-        payload: serde_json::json!({ "taskId": task.id, "fencingToken": task.token, "state": "released" }),
-        created_at: jiff::Timestamp::now(),
-        context: Context::default(),
-    }
-}
-
-/// Everything that waits as one batch.
-fn gather(calls: &[Call]) -> Batch {
-    let mut batch = Batch::default();
-    let mut group = 0;
-    for call in calls {
-        match call {
-            Call::Events(call) => {
-                for event in &call.events {
-                    batch.inputs.push(input(call, event, group));
-                    group += usize::from(!call.together);
-                }
-                group += 1;
-            }
-            Call::Claim(call) => batch.claims.push(call.input.clone()),
-            Call::Settle { swarm, .. } => batch.settle.push(swarm.clone()),
-        }
-    }
-    batch
-}
-
-fn input(call: &EventCall, event: &Arc<Event>, group: usize) -> Input {
-    Input {
-        event: Arc::clone(event),
-        terms: call.terms,
-        fresh: call.fresh,
-        group,
-        entry: None,
-    }
-}
-
-async fn ring(bells: &mut Option<mpsc::Receiver<Option<String>>>) -> Option<String> {
-    match bells {
-        Some(bells) => match bells.recv().await {
-            Some(name) => name,
-            None => std::future::pending().await,
-        },
-        None => std::future::pending().await,
-    }
-}
-
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Passes on what other processes say is ready.
-async fn hear(postgres: Postgres, bells: mpsc::Sender<Option<String>>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let listening = async {
-            let (client, notifications) = postgres.dedicated_with_notifications().await?;
-            client.batch_execute("LISTEN studio_brain_tasks").await?;
-            Ok::<_, postgres::Error>((client, notifications))
-        };
-        match listening.await {
-            Ok((client, mut notifications)) => {
-                // What was said before is lost.
-                let _ = bells.try_send(None);
-                loop {
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        notification = notifications.recv() => match notification {
-                            // A full queue holds enough to wake everybody.
-                            Some(notification) => drop(bells.try_send(Some(notification.payload().to_owned()))),
-                            None => break,
-                        },
-                    }
-                }
-                drop(client);
-            }
-            Err(error) => tracing::warn!(error = %error, "claims do not hear of other replicas at the moment"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-        }
+        tokio::join!(lanes, self.relay.bells.tell_others(&self.postgres, &self.done));
     }
 }

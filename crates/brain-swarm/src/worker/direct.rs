@@ -200,6 +200,7 @@ fn slug(error: &calls::Error) -> &'static str {
         calls::Error::Budget(_) => "budget-exhausted",
         calls::Error::Cycle(_) => "dependency-cycle",
         calls::Error::Invalid(_) => "invalid-event",
+        calls::Error::OfTask { error, .. } => slug(error),
         _ => "refused",
     }
 }

@@ -172,7 +172,7 @@ async fn a_circle_is_refused_and_named_and_nothing_of_the_call_is_stored() {
         .create_tasks(&scope(), (&run(), &actor("me")), unknown)
         .await
         .unwrap_err();
-    assert_eq!(error.to_string(), "a task that it depends on is unknown");
+    assert_eq!(error.to_string(), "task d: a task that it depends on is unknown");
     assert_eq!(world.count("SELECT count(*) FROM swarm_tasks").await, 0);
 }
 

@@ -3,6 +3,7 @@
 
 mod bus;
 mod crowd;
+mod door;
 mod flow;
 mod replicas;
 mod retention;

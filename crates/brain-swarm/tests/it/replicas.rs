@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use brain_connectivity::redis::Redis;
 use brain_swarm::{bus::StreamNames, ids::SwarmId};
 use brain_testkit::{eventually, eventually_within};
 use serde_json::json;
 
-use crate::world::{World, created};
+use crate::{
+    door::Door,
+    world::{World, created},
+};
 
 async fn four_partitions() -> World {
     World::with(|config| {
@@ -84,6 +88,50 @@ async fn exclusive_partitions_spread_over_replicas_and_move_within_the_lease_tim
     world.sound().await;
     one.leave().await;
     three.leave().await;
+}
+
+#[tokio::test]
+async fn a_replica_that_redis_does_not_answer_leaves_its_streams_to_others_and_comes_back() {
+    let mut world = four_partitions().await;
+    let door = Door::to(world.config.redis.port).await;
+    let mut settings = world.config.redis.clone();
+    settings.port = door.port;
+    let deaf = world.orchestrate_over("deaf", Redis::open(&settings).unwrap());
+    let other = world.orchestrate("other");
+    let spread = async || (deaf.streams().len() == 2 && other.streams().len() == 2).then_some(());
+    eventually("two streams each", spread).await;
+    publish_notes(&world, 0, 5).await;
+    notes_are_complete_and_in_order(&world, 5).await;
+
+    door.shut();
+    publish_notes(&world, 5, 5).await;
+    eventually_within(world.config.bus.lease * 2, "the other to have all", async || {
+        (other.streams().len() == 4).then_some(())
+    })
+    .await;
+    notes_are_complete_and_in_order(&world, 10).await;
+    let said = deaf.handle.snapshot();
+    assert!(!said.leases_ok && said.partitions.is_empty(), "{said:?}");
+
+    door.open();
+    eventually("two streams each again", spread).await;
+    assert!(deaf.handle.snapshot().leases_ok);
+    publish_notes(&world, 10, 5).await;
+    notes_are_complete_and_in_order(&world, 15).await;
+    world.sound().await;
+    deaf.leave().await;
+
+    // One that is alone has nobody to leave anything to.
+    let door = Door::to(world.config.redis.port).await;
+    settings.port = door.port;
+    other.leave().await;
+    let alone = world.orchestrate_over("alone", Redis::open(&settings).unwrap());
+    eventually("all streams", async || (alone.streams().len() == 4).then_some(())).await;
+    door.shut();
+    tokio::time::sleep(world.config.bus.lease * 2).await;
+    assert_eq!(alone.streams().len(), 4);
+    door.open();
+    alone.leave().await;
 }
 
 #[tokio::test]

@@ -268,12 +268,12 @@ async fn a_waiting_claim_gets_a_task_with_the_commit_that_creates_it() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     create(&calls, vec![new_task("t")]).await;
     assert_eq!(waiting.await.unwrap().len(), 1);
-    // The same when the task comes from elsewhere: another replica tells by a notification.
+    // The same when the task comes from elsewhere: another replica tells by a notification, long before a claim looks by itself.
     let waiting = {
         let calls = calls.clone();
         tokio::spawn(async move {
             let patient = Ask {
-                wait: Duration::from_secs(20),
+                wait: Duration::from_secs(5),
                 ..ask("w", 1)
             };
             calls.claim(&scope(), &patient).await.unwrap().tasks

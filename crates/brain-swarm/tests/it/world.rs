@@ -68,10 +68,16 @@ impl World {
 
     /// Starts the orchestrator of this world, or one more replica of it.
     pub(crate) fn orchestrate(&mut self, replica: &str) -> Replica {
+        let redis = self.redis.clone();
+        self.orchestrate_over(replica, redis)
+    }
+
+    /// The same, with a way of its own to Redis.
+    pub(crate) fn orchestrate_over(&mut self, replica: &str, redis: Redis) -> Replica {
         self.orchestrated = true;
         let options = orchestrator::Options {
             postgres: self.postgres.clone(),
-            redis: self.redis.clone(),
+            redis,
             bus: self.config.bus.clone(),
             swarm: self.config.swarm.clone(),
             publisher: self.publisher.clone(),

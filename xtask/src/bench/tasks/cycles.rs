@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) workers: usize,
     /// Tasks of each call.
     pub(super) batch: usize,
+    /// Swarms among which the workers are divided.
+    pub(super) swarms: usize,
     pub(super) window: Duration,
 }
 

@@ -23,7 +23,7 @@ const CLAIMS: usize = 5_000;
 pub(super) async fn measure(run: &Run, report: &mut Report, long: usize) -> Result<()> {
     let client = run.servers.database(DATABASE, None).await?;
     let library = Library::start(&run.servers, DATABASE, FILL)?;
-    let mut desk = library.desk(0)?;
+    let mut desk = library.desk(0, 1)?;
     desk.join().await?;
     let mut queued = 0;
     let mut times = Vec::new();
