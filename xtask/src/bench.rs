@@ -14,6 +14,7 @@ mod pipeline;
 mod report;
 mod samples;
 mod scaling;
+mod sse;
 mod steady;
 mod tasks;
 mod wire;
@@ -55,6 +56,8 @@ enum Bench {
     Latency(latency::Args),
     /// Requests a second and their latency, next to a bare hyper server
     Http(http::Args),
+    /// An event to everybody who follows a swarm
+    Sse(sse::Args),
     /// The pipeline with 1, 2, 4 replicas and 1, 2, 4, 8 partitions
     Scaling(scaling::Args),
     /// What an idle brain costs, and how long it takes to start
@@ -122,6 +125,7 @@ async fn measure(run: &Run, bench: &Bench) -> Result<Report> {
         Bench::Tasks(_) => "tasks",
         Bench::Latency(_) => "latency",
         Bench::Http(_) => "http",
+        Bench::Sse(_) => "sse",
         Bench::Scaling(_) => "scaling",
         Bench::Idle => "idle",
         Bench::Steady(_) => "steady",
@@ -132,6 +136,7 @@ async fn measure(run: &Run, bench: &Bench) -> Result<Report> {
         Bench::Tasks(args) => tasks::run(run, args, &mut report).await?,
         Bench::Latency(args) => latency::run(run, args, &mut report).await?,
         Bench::Http(args) => http::run(run, args, &mut report).await?,
+        Bench::Sse(args) => sse::run(run, args, &mut report).await?,
         Bench::Scaling(args) => scaling::run(run, args, &mut report).await?,
         Bench::Idle => {
             run.progress.change("measuring an idle brain");

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brain_config::Config;
-use brain_swarm::{bus, calls, event, ids, orchestrator, publish, relay, retention, schedules};
+use brain_swarm::{bus, calls, event, ids, orchestrator, publish, relay, retention, schedules, tails};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
 
 use self::parts::Parts;
 pub(crate) use self::signals::stop_on_signal;
@@ -39,6 +40,8 @@ pub(crate) struct App {
     orchestrator: Option<orchestrator::Service>,
     schedules: Option<schedules::Service>,
     retention: Option<retention::Service>,
+    /// Ends what hands round events.
+    following: CancellationToken,
     metrics: PrometheusHandle,
 }
 
@@ -68,7 +71,7 @@ impl App {
                     bus: config.bus.clone(),
                     swarm: config.swarm.clone(),
                     publisher: publisher.clone(),
-                    queue,
+                    queue: queue.clone(),
                     replica_id: replica_id.clone(),
                 })
             })
@@ -105,7 +108,9 @@ impl App {
                 pace: retention::Pace::default(),
             })
         });
+        let following = CancellationToken::new();
         let services = brain_http::Services {
+            tails: tails::Tails::new(postgres.clone(), queue, following.clone()),
             postgres,
             publisher,
             calls,
@@ -135,6 +140,7 @@ impl App {
             orchestrator,
             schedules,
             retention,
+            following,
             metrics,
         })
     }
@@ -151,7 +157,7 @@ impl App {
     }
 
     /// Runs until `stop` or until a part ends that must not.
-    pub(crate) async fn run(self, stop: tokio_util::sync::CancellationToken) -> Verdict {
+    pub(crate) async fn run(self, stop: CancellationToken) -> Verdict {
         let Self {
             config,
             dependencies,
@@ -160,6 +166,7 @@ impl App {
             orchestrator,
             schedules,
             retention,
+            following,
             metrics,
         } = self;
         let mut parts = Parts::default();
@@ -188,6 +195,7 @@ impl App {
             _name = parts.ended() => true,
         };
         let clean = parts.stop().await;
+        following.cancel();
         beside.iter().for_each(tokio::task::JoinHandle::abort);
         dependencies.close().await;
         tracing::info!(clean = clean && !failed, "stopped");

@@ -22,6 +22,7 @@ use brain_swarm::{
     publish,
     relay::RelayQueue,
     schedules,
+    tails::Tails,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         bus: config.bus.clone(),
         swarm: config.swarm.clone(),
         publisher: publisher.clone(),
-        queue,
+        queue: queue.clone(),
         replica_id: replica_id.clone(),
     });
 
@@ -74,8 +75,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         config.swarm.task_lease,
         config.bus.max_event_bytes,
     );
+    let stop = CancellationToken::new();
     let services = Services {
         postgres: postgres.clone(),
+        tails: Tails::new(postgres.clone(), queue, stop.clone()),
         publisher,
         calls,
         health: Arc::new(health),
@@ -99,7 +102,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::bind(&config.server, services)?;
     println!("listening on http://{}", server.local_addr());
     // First the requests end, then what they rely on.
-    let (serving, working) = (CancellationToken::new(), CancellationToken::new());
+    let (serving, working) = (CancellationToken::new(), stop);
     let work = [
         tokio::spawn(scheduling.run(working.clone())),
         tokio::spawn(publishing.run(working.clone())),

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use brain_config::Server;
 use brain_connectivity::{health::Health, health::Report};
 use brain_swarm::ids::TenantId;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{admission::Admission, body, identity::Identities, metrics::Metrics, problem::Problem, services::Services};
@@ -26,11 +27,16 @@ pub(crate) struct App {
     pub(crate) detached: TaskTracker,
     /// Cancelled when the server stops: nobody waits for what may come later.
     pub(crate) draining: CancellationToken,
+    /// Places for event streams.
+    pub(crate) streams: Arc<Semaphore>,
     health: Rounds<Arc<Report>>,
     readiness: Rounds<Arc<Report>>,
 }
 
 impl App {
+    /// Event streams that are open at the same time, at most.
+    pub(crate) const MAX_STREAMS: usize = 4096;
+
     pub(crate) fn new(config: &Server, services: Services) -> Self {
         Self {
             services,
@@ -45,6 +51,7 @@ impl App {
             tenant: TenantId::single(),
             detached: TaskTracker::new(),
             draining: CancellationToken::new(),
+            streams: Arc::new(Semaphore::new(Self::MAX_STREAMS)),
             health: Rounds::new(),
             readiness: Rounds::new(),
         }

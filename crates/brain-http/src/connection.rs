@@ -62,6 +62,7 @@ pub(crate) enum Phase {
 #[derive(Debug, Default)]
 pub(crate) struct Peer {
     active: AtomicU32,
+    streams: AtomicU32,
     requests: AtomicU64,
     read: AtomicU64,
     read_at_end: AtomicU64,
@@ -86,6 +87,16 @@ impl Peer {
         self.read_at_end.store(self.read.load(Relaxed), Relaxed);
     }
 
+    /// An answer goes on after its head.
+    pub(crate) fn stream_begins(&self) {
+        self.streams.fetch_add(1, Relaxed);
+    }
+
+    /// It is over.
+    pub(crate) fn stream_ends(&self) {
+        self.streams.fetch_sub(1, Relaxed);
+    }
+
     /// The peer may be sending something that nobody reads: closing at once would make it lose the answer.
     pub(crate) fn lingers(&self) {
         self.lingers.store(true, Relaxed);
@@ -94,6 +105,7 @@ impl Peer {
     fn sight(&self) -> guard::Sight {
         guard::Sight {
             active: self.active.load(Relaxed),
+            streams: self.streams.load(Relaxed),
             requests: self.requests.load(Relaxed),
             unread_head: !self.multiplexed.load(Relaxed) && self.read.load(Relaxed) != self.read_at_end.load(Relaxed),
             written: self.written.load(Relaxed),

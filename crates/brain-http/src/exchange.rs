@@ -5,6 +5,7 @@
 //! caller went away.
 
 mod record;
+mod streaming;
 
 use std::{any::Any, convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -18,7 +19,8 @@ use futures_util::FutureExt as _;
 use hyper::body::{Body as _, Incoming};
 use tower::Service as _;
 
-use self::record::Record;
+pub(crate) use self::streaming::Streaming;
+use self::{record::Record, streaming::Held};
 use crate::{
     admission::{self, Admitted, Head},
     app::App,
@@ -70,7 +72,10 @@ impl Exchange {
         let record = Record::begin(app, peer, &request, request_id, trace, route);
 
         let response = match app.admission.admit(&Head::from(&request), route) {
-            Ok(Admitted::ToRoute) => self.handle(request, trace, has_body, routes::patience(route)).await,
+            Ok(Admitted::ToRoute) => {
+                let patience = routes::patience(route, request.method());
+                self.handle(request, trace, has_body, patience).await
+            }
             Ok(Admitted::Answered(response)) => response,
             Err(problem) => problem.into_response(),
         };
@@ -80,8 +85,11 @@ impl Exchange {
             record.caused(&problem);
             body = document(&problem, record.request_id(), &mut parts);
         }
+        let streams = parts.extensions.remove::<Streaming>().is_some();
         if record.method() == Method::HEAD {
             body = without_content(body, &mut parts.headers);
+        } else if streams {
+            body = Held::body(body, peer);
         }
         identify(&mut parts.headers, record.request_id().clone(), trace);
         if let Some(origin) = readable_by {

@@ -11,8 +11,10 @@ pub const REQUEST_SECONDS: &str = "studio_brain_http_request_duration_seconds";
 pub const REQUESTS_IN_FLIGHT: &str = "studio_brain_http_requests_in_flight";
 /// Open connections. Gauge.
 pub const CONNECTIONS: &str = "studio_brain_http_connections";
-/// Connections that the server ended by itself, by `reason`: `slow-head`, `idle`, `drain`. Counter.
+/// Connections that the server ended by itself, by `reason`: `slow-head`, `slow-reader`, `idle`, `drain`. Counter.
 pub const CONNECTIONS_CUT: &str = "studio_brain_http_connections_cut_total";
+/// Event streams that are open. Gauge.
+pub const EVENT_STREAMS: &str = "studio_brain_http_event_streams";
 /// Times at which all connections were in use and no more were accepted. Counter.
 pub const ACCEPT_PAUSES: &str = "studio_brain_http_accept_pauses_total";
 
@@ -29,6 +31,7 @@ pub const ALL: &[(&str, &str)] = &[
         CONNECTIONS_CUT,
         "Connections that the server ended by itself, by reason.",
     ),
+    (EVENT_STREAMS, "Event streams that are open."),
     (
         ACCEPT_PAUSES,
         "Times at which all connections were in use and no more were accepted.",

@@ -36,6 +36,7 @@ pub(crate) struct Metrics {
     seconds: Vec<OnceLock<Histogram>>,
     pub(crate) in_flight: Gauge,
     pub(crate) connections: Gauge,
+    pub(crate) event_streams: Gauge,
     pub(crate) accept_pauses: Counter,
 }
 
@@ -50,6 +51,7 @@ impl Metrics {
             seconds: std::iter::repeat_with(OnceLock::new).take(rows).collect(),
             in_flight: gauge!(names::REQUESTS_IN_FLIGHT),
             connections: gauge!(names::CONNECTIONS),
+            event_streams: gauge!(names::EVENT_STREAMS),
             accept_pauses: counter!(names::ACCEPT_PAUSES),
         }
     }
@@ -86,7 +88,7 @@ fn describe() {
     for (name, help) in names::ALL {
         match *name {
             names::REQUEST_SECONDS => describe_histogram!(*name, metrics::Unit::Seconds, *help),
-            names::CONNECTIONS | names::REQUESTS_IN_FLIGHT => describe_gauge!(*name, *help),
+            names::CONNECTIONS | names::EVENT_STREAMS | names::REQUESTS_IN_FLIGHT => describe_gauge!(*name, *help),
             _ => describe_counter!(*name, *help),
         }
     }

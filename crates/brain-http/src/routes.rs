@@ -16,6 +16,7 @@ mod tasks;
 
 use std::{fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
+pub(crate) use self::events::HEARTBEAT;
 use axum::{
     Router,
     extract::{Path, rejection::PathRejection},
@@ -43,15 +44,22 @@ pub(crate) struct Route {
     handlers: fn() -> MethodRouter<Arc<App>>,
 }
 
+/// The path of the events.
+const EVENTS: &str = "/api/swarm/events";
 /// The path under which tasks are claimed.
 const CLAIM: &str = "/api/swarm/tasks/claim";
 
 /// All routes; those that are asked most often come first, and a fixed path before one that varies.
-pub(crate) const TABLE: [Route; 41] = [
+pub(crate) const TABLE: [Route; 42] = [
     Route {
-        template: "/api/swarm/events",
+        template: EVENTS,
         allow: "GET, HEAD, POST",
         handlers: || get(events::list).post(events::publish),
+    },
+    Route {
+        template: "/api/swarm/events/stream",
+        allow: "GET, HEAD",
+        handlers: || get(events::follow),
     },
     Route {
         template: CLAIM,
@@ -290,9 +298,10 @@ pub(crate) fn allows(route: RouteId, method: &Method) -> bool {
 }
 
 /// How much longer than others a route may take to answer, because its caller may ask it to wait.
-pub(crate) fn patience(route: Option<RouteId>) -> Duration {
-    match route {
-        Some(route) if template(route) == CLAIM => tasks::MAX_WAIT,
+pub(crate) fn patience(route: Option<RouteId>, method: &Method) -> Duration {
+    match route.map(template) {
+        Some(CLAIM) => tasks::MAX_WAIT,
+        Some(EVENTS) if method == Method::GET => events::MAX_WAIT,
         _ => Duration::ZERO,
     }
 }
@@ -408,6 +417,7 @@ mod tests {
                 Some("/api/swarm/dead-letters/{deadLetterId}/replay"),
             ),
             ("/api/swarm/tasks/claim", Some("/api/swarm/tasks/claim")),
+            ("/api/swarm/events/stream", Some("/api/swarm/events/stream")),
             ("/api/swarm/tasks/finish", Some("/api/swarm/tasks/finish")),
             (
                 "/api/swarm/tasks/claim/complete",
@@ -435,12 +445,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_claim_may_take_longer() {
-        let patient = TABLE
-            .iter()
-            .filter(|route| !patience(find(route.template)).is_zero())
-            .map(|route| route.template);
-        assert_eq!(patient.collect::<Vec<_>>(), [CLAIM]);
+    fn only_those_who_ask_to_wait_may_take_longer() {
+        let patient = |method| -> Vec<&str> {
+            let routes = TABLE.iter().map(|route| route.template);
+            routes.filter(|path| !patience(find(path), &method).is_zero()).collect()
+        };
+        assert_eq!(patient(Method::GET), [EVENTS, CLAIM]);
+        assert_eq!(patient(Method::POST), [CLAIM]);
     }
 
     #[test]

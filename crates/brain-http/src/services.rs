@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use brain_connectivity::{health::Health, postgres::Postgres};
-use brain_swarm::{calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules};
+use brain_swarm::{calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules, tails::Tails};
 use jiff::Timestamp;
 
 /// The parts of a running brain that the HTTP interface needs.
@@ -13,6 +13,8 @@ pub struct Services {
     pub postgres: Postgres,
     /// Stores events; an answer means that they are durable.
     pub publisher: Publisher,
+    /// Hands round what is stored, for those who follow events.
+    pub tails: Tails,
     /// What agents and people ask of a swarm: tasks, agents, runs, budgets.
     pub calls: Calls,
     /// Every dependency, for `/health/dependencies`.

@@ -16,128 +16,128 @@ use tokio::sync::{Notify, broadcast};
 use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 
-use crate::ids::{StreamName, SwarmId, TenantId};
+use crate::{
+    ids::{StreamName, SwarmId, TenantId},
+    ingest::Committed,
+};
 
 /// Bells kept for whoever is busy. One who missed some is told that it missed some.
 const KEPT: usize = 1024;
-/// The least time from one notification to the next.
-const GAP: Duration = Duration::from_millis(2);
 /// How many names one notification carries; what is more comes with the next.
 const NAMES: usize = 1000;
 
 /// What was rung.
 #[derive(Debug, Clone)]
 pub(crate) enum Bell {
-    /// Tasks of this swarm are ready, of whichever tenant has one of that name.
+    /// It is about this swarm, of whichever tenant has one of that name.
     Swarm(Arc<str>),
     /// Something may have been missed.
     Anything,
 }
 
 /// The bells of a process; clones share them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Bells {
-    inner: Arc<Inner>,
+    lines: Arc<Lines>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    /// Who rang, so that nobody wakes up from the own bell.
+struct Lines {
+    /// Who rings, so that nobody wakes up from the own bell.
     origin: String,
+    ready: Line,
+    stored: Line,
+    outbox: Line,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        let ms = Duration::from_millis;
+        Self {
+            origin: uuid::Uuid::new_v4().simple().to_string(),
+            ready: Line::new("studio_brain_tasks", ms(2)),
+            stored: Line::new("studio_brain_events", ms(10)),
+            outbox: Line::new("studio_brain_outbox", ms(2)),
+        }
+    }
+}
+
+/// What is told about one matter.
+#[derive(Debug)]
+struct Line {
+    channel: &'static str,
+    /// The least time from one notification to the next.
+    gap: Duration,
     here: broadcast::Sender<Bell>,
-    elsewhere: Mutex<Names>,
+    /// What other processes have not been told yet.
+    elsewhere: Mutex<BTreeSet<String>>,
     rung: Notify,
     listening: Mutex<bool>,
 }
 
-/// What others have not been told yet.
-#[derive(Debug, Default)]
-struct Names {
-    streams: BTreeSet<String>,
-    swarms: BTreeSet<String>,
-}
-
-impl Default for Bells {
-    fn default() -> Self {
+impl Line {
+    fn new(channel: &'static str, gap: Duration) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                origin: uuid::Uuid::new_v4().simple().to_string(),
-                here: broadcast::Sender::new(KEPT),
-                elsewhere: Mutex::default(),
-                rung: Notify::new(),
-                listening: Mutex::default(),
-            }),
+            channel,
+            gap,
+            here: broadcast::Sender::new(KEPT),
+            elsewhere: Mutex::default(),
+            rung: Notify::new(),
+            listening: Mutex::default(),
         }
     }
-}
 
-impl Bells {
-    /// Tasks of these swarms are ready: tells everybody, here and elsewhere.
-    pub(crate) fn ready(&self, swarms: &[(TenantId, SwarmId)]) {
-        for (_, swarm) in swarms {
-            // Nobody may be listening.
-            let _ = self.inner.here.send(Bell::Swarm(swarm.as_str().into()));
+    fn ring_here(&self, swarms: &[(TenantId, SwarmId)]) {
+        if self.here.receiver_count() > 0 {
+            for (_, swarm) in swarms {
+                let _ = self.here.send(Bell::Swarm(swarm.as_str().into()));
+            }
         }
-        self.ready_elsewhere(swarms);
     }
 
-    /// Tells the other processes only.
-    pub(crate) fn ready_elsewhere(&self, swarms: &[(TenantId, SwarmId)]) {
-        self.tell(|names| {
-            names.swarms.extend(swarms.iter().map(|(_, swarm)| swarm.to_string()));
-        });
-    }
-
-    /// These streams have something to send, and their relays are elsewhere.
-    pub(crate) fn outbox_elsewhere(&self, streams: &[StreamName]) {
-        self.tell(|names| names.streams.extend(streams.iter().map(ToString::to_string)));
-    }
-
-    fn tell(&self, add: impl FnOnce(&mut Names)) {
-        let mut names = self.inner.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-        add(&mut names);
-        if !names.streams.is_empty() || !names.swarms.is_empty() {
-            self.inner.rung.notify_one();
+    fn ring_elsewhere(&self, names: impl Iterator<Item = String>) {
+        let mut waiting = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.extend(names);
+        if !waiting.is_empty() {
+            self.rung.notify_one();
         }
+    }
+
+    fn take(&self) -> Vec<String> {
+        let mut waiting = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = std::iter::from_fn(|| waiting.pop_first()).take(NAMES).collect();
+        if !waiting.is_empty() {
+            self.rung.notify_one();
+        }
+        taken
     }
 
     /// Tells the other processes until `stop`, and then what is left.
-    pub(crate) async fn tell_others(&self, postgres: &Postgres, stop: &CancellationToken) {
+    async fn tell(&self, prefix: &str, postgres: &Postgres, stop: &CancellationToken) {
         loop {
             let stopping = tokio::select! {
-                () = self.inner.rung.notified() => false,
+                () = self.rung.notified() => false,
                 () = stop.cancelled() => true,
             };
-            if let Err(error) = self.notify(postgres).await {
-                tracing::warn!(error = %error, "other replicas will find out a little later what is ready");
+            if let Err(error) = self.notify(prefix, postgres).await {
+                tracing::warn!(channel = self.channel, error = %error, "other replicas will find out a little later");
             }
             if stopping {
                 return;
             }
-            tokio::time::sleep(GAP).await;
+            tokio::time::sleep(self.gap).await;
         }
     }
 
-    async fn notify(&self, postgres: &Postgres) -> Result<(), postgres::Error> {
-        let (streams, swarms) = {
-            let mut names = self.inner.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut first = |from: fn(&mut Names) -> &mut BTreeSet<String>| -> Vec<String> {
-                let set = from(&mut names);
-                std::iter::from_fn(|| set.pop_first()).take(NAMES).collect()
-            };
-            let taken = (first(|names| &mut names.streams), first(|names| &mut names.swarms));
-            if !names.streams.is_empty() || !names.swarms.is_empty() {
-                self.inner.rung.notify_one();
-            }
-            taken
-        };
-        if streams.is_empty() && swarms.is_empty() {
+    async fn notify(&self, prefix: &str, postgres: &Postgres) -> Result<(), postgres::Error> {
+        let names = self.take();
+        if names.is_empty() {
             return Ok(());
         }
         let client = postgres.client().await?;
         let notify = client.prepare_cached(include_str!("sql/notify.sql")).await?;
         // A notification is written like a change, and need not be on disk: one that is lost is not missed.
-        let parameters: [&(dyn ToSql + Sync); 3] = [&streams, &self.inner.origin, &swarms];
+        let parameters: [&(dyn ToSql + Sync); 3] = [&self.channel, &prefix, &names];
         let (begun, told, ended) = tokio::join!(
             client.batch_execute("BEGIN; SET LOCAL synchronous_commit = off"),
             client.execute(&notify, &parameters),
@@ -145,57 +145,110 @@ impl Bells {
         );
         begun.and(told.map(drop)).and(ended).map_err(postgres::Error::from)
     }
+}
 
-    /// The bells for tasks that are rung here, and elsewhere from the first call on.
-    pub(crate) fn listen(&self, postgres: &Postgres, stop: &CancellationToken) -> broadcast::Receiver<Bell> {
-        let receiver = self.inner.here.subscribe();
-        let mut listening = self.inner.listening.lock().unwrap_or_else(PoisonError::into_inner);
+impl Bells {
+    /// All that a commit rings for: who waits for tasks, and who reads events, here and elsewhere.
+    pub(crate) fn committed(&self, committed: &Committed) {
+        self.lines.ready.ring_here(&committed.ready);
+        self.committed_by_a_lane(committed);
+    }
+
+    /// The same, but for the claims that wait here: the lane has woken them, and nobody else waits for its swarms.
+    pub(crate) fn committed_by_a_lane(&self, committed: &Committed) {
+        let names = |swarms: &[(TenantId, SwarmId)]| -> Vec<String> {
+            swarms.iter().map(|(_, swarm)| swarm.to_string()).collect()
+        };
+        self.lines.ready.ring_elsewhere(names(&committed.ready).into_iter());
+        self.lines.stored.ring_here(&committed.stored);
+        self.lines.stored.ring_elsewhere(names(&committed.stored).into_iter());
+    }
+
+    /// These streams have something to send, and their relays are elsewhere.
+    pub(crate) fn outbox_elsewhere(&self, streams: &[StreamName]) {
+        self.lines
+            .outbox
+            .ring_elsewhere(streams.iter().map(ToString::to_string));
+    }
+
+    /// Tells the other processes until `stop`.
+    pub(crate) async fn tell_others(&self, postgres: &Postgres, stop: &CancellationToken) {
+        let lines = &self.lines;
+        let prefix = format!("{}/", lines.origin);
+        tokio::join!(
+            lines.ready.tell(&prefix, postgres, stop),
+            lines.stored.tell(&prefix, postgres, stop),
+            lines.outbox.tell("", postgres, stop),
+        );
+    }
+
+    /// The bells for tasks that are ready.
+    pub(crate) fn ready(&self, postgres: &Postgres, stop: &CancellationToken) -> broadcast::Receiver<Bell> {
+        self.listen(|lines| &lines.ready, postgres, stop)
+    }
+
+    /// The bells for events that are stored.
+    pub(crate) fn stored(&self, postgres: &Postgres, stop: &CancellationToken) -> broadcast::Receiver<Bell> {
+        self.listen(|lines| &lines.stored, postgres, stop)
+    }
+
+    /// What is rung here, and from the first call on what is rung elsewhere.
+    fn listen(
+        &self,
+        line: fn(&Lines) -> &Line,
+        postgres: &Postgres,
+        stop: &CancellationToken,
+    ) -> broadcast::Receiver<Bell> {
+        let own = line(&self.lines);
+        let receiver = own.here.subscribe();
+        let mut listening = own.listening.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::mem::replace(&mut *listening, true) {
-            tokio::spawn(hear(self.clone(), postgres.clone(), stop.clone()));
+            tokio::spawn(hear(self.clone(), line, postgres.clone(), stop.clone()));
         }
         receiver
     }
 }
 
-/// Passes on what other processes say is ready.
-async fn hear(bells: Bells, postgres: Postgres, stop: CancellationToken) {
+/// Passes on what other processes ring.
+async fn hear(bells: Bells, line: fn(&Lines) -> &Line, postgres: Postgres, stop: CancellationToken) {
+    let line = line(&bells.lines);
     while !stop.is_cancelled() {
         let listening = async {
             let (client, notifications) = postgres.dedicated_with_notifications().await?;
-            client.batch_execute("LISTEN studio_brain_tasks").await?;
+            client.batch_execute(&format!("LISTEN {}", line.channel)).await?;
             Ok::<_, postgres::Error>((client, notifications))
         };
         match listening.await {
             Ok((client, mut notifications)) => {
-                let _ = bells.inner.here.send(Bell::Anything);
+                let _ = line.here.send(Bell::Anything);
                 loop {
                     tokio::select! {
                         () = stop.cancelled() => break,
                         notification = notifications.recv() => match notification {
-                            Some(notification) => bells.pass_on(notification.payload()),
+                            Some(notification) => pass_on(&bells.lines.origin, line, notification.payload()),
                             None => break,
                         },
                     }
                 }
                 drop(client);
             }
-            Err(error) => tracing::warn!(error = %error, "claims do not hear of other replicas at the moment"),
+            Err(error) => {
+                tracing::warn!(channel = line.channel, error = %error, "other replicas are not heard at the moment");
+            }
         }
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     }
-    *bells.inner.listening.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    *line.listening.lock().unwrap_or_else(PoisonError::into_inner) = false;
 }
 
-impl Bells {
-    /// `<origin>/<swarm>`: an origin has no slash, a swarm may.
-    fn pass_on(&self, payload: &str) {
-        match payload.split_once('/') {
-            Some((origin, _)) if origin == self.inner.origin => {}
-            Some((_, swarm)) => _ = self.inner.here.send(Bell::Swarm(swarm.into())),
-            None => _ = self.inner.here.send(Bell::Anything),
-        }
+/// `<origin>/<swarm>`: an origin has no slash, a swarm may.
+fn pass_on(own: &str, line: &Line, payload: &str) {
+    match payload.split_once('/') {
+        Some((origin, _)) if origin == own => {}
+        Some((_, swarm)) => _ = line.here.send(Bell::Swarm(swarm.into())),
+        None => _ = line.here.send(Bell::Anything),
     }
 }

@@ -138,6 +138,8 @@ pub(crate) struct Committed {
     pub(crate) settled: usize,
     /// Swarms of which tasks are ready that were not before.
     pub(crate) ready: Vec<(TenantId, SwarmId)>,
+    /// Swarms that have new events.
+    pub(crate) stored: Vec<(TenantId, SwarmId)>,
     pub(crate) relay: Vec<RelayBatch>,
 }
 
@@ -198,12 +200,21 @@ async fn commit_in(transaction: &Transaction, streams: &StreamNames, batch: &Bat
                 .collect(),
         })
         .collect();
+    let mut stored: Vec<(TenantId, SwarmId)> = Vec::new();
+    for StoredEvent { event, .. } in &changes.events {
+        let known = |(tenant, swarm): &(TenantId, SwarmId)| *swarm == event.swarm_id && *tenant == event.tenant_id;
+        // Most batches are of few swarms, and their events lie together.
+        if !stored.iter().rev().any(known) {
+            stored.push((event.tenant_id.clone(), event.swarm_id.clone()));
+        }
+    }
     Ok(Committed {
         outcomes: changes.outcomes,
         views: changes.views,
         claims: changes.claims,
         settled: changes.settled,
         ready: changes.ready,
+        stored,
         relay,
     })
 }

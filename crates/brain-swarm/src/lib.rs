@@ -43,5 +43,6 @@ pub mod retention;
 pub mod runs;
 pub mod schedules;
 pub mod schema;
+pub mod tails;
 pub mod tasks;
 pub mod worker;

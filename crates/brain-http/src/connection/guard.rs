@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use crate::routes::HEARTBEAT;
+
 /// Looks within the time that the head of a request may take.
 const LOOKS: u32 = 4;
 /// How long a connection may wait between two requests.
 const IDLE: Duration = Duration::from_secs(75);
 /// Looks at a draining connection without any progress before it is cut.
 const DRAIN_LOOKS: u32 = 10;
+/// How long a stream may move nothing: its heartbeats come three times in it.
+const STALLED: Duration = HEARTBEAT.saturating_mul(3);
 /// What a peer must take of an answer between two looks, to count as reading it.
 const PROGRESS_BYTES: u64 = 1024;
 
@@ -21,6 +25,8 @@ pub(super) fn tick(header_timeout: Duration) -> Duration {
 pub(super) struct Sight {
     /// Requests that are being handled.
     pub(super) active: u32,
+    /// Answers that go on.
+    pub(super) streams: u32,
     /// Requests that have arrived.
     pub(super) requests: u64,
     /// Something has arrived since the last answer that is not a whole head yet.
@@ -49,6 +55,7 @@ pub(super) struct Guard {
     /// Looks in a row at which a head was awaited.
     awaiting: u32,
     idle: u32,
+    stalled: u32,
     finishing: bool,
     draining: bool,
 }
@@ -56,12 +63,13 @@ pub(super) struct Guard {
 impl Guard {
     /// `tick` is the time between two looks.
     pub(super) fn new(tick: Duration) -> Self {
-        let idle = u32::try_from(IDLE.as_nanos() / tick.as_nanos().max(1)).unwrap_or(u32::MAX);
+        let looks = |time: Duration| u32::try_from(time.as_nanos() / tick.as_nanos().max(1)).unwrap_or(u32::MAX);
         Self {
             last: Sight::default(),
             quiet: 0,
             awaiting: 0,
-            idle: idle.max(LOOKS),
+            idle: looks(IDLE).max(LOOKS),
+            stalled: looks(STALLED).max(LOOKS),
             finishing: false,
             draining: false,
         }
@@ -75,7 +83,9 @@ impl Guard {
 
     /// Decides about what is seen now. In a crowd, whoever waits for nothing makes room for others.
     pub(super) fn look(&mut self, now: Sight, crowded: bool) -> Verdict {
-        let moved = now.requests != self.last.requests || now.written - self.last.written >= PROGRESS_BYTES;
+        // What a stream says when there is nothing to say is short.
+        let progress = if now.streams > 0 { 1 } else { PROGRESS_BYTES };
+        let moved = now.requests != self.last.requests || now.written - self.last.written >= progress;
         self.last = now;
         // Requests have limits of their own.
         if now.active > 0 || moved {
@@ -86,6 +96,14 @@ impl Guard {
         if self.draining {
             return if self.quiet >= DRAIN_LOOKS {
                 Verdict::Cut(Some("drain"))
+            } else {
+                Verdict::Keep
+            };
+        }
+        if now.streams > 0 {
+            // A peer that takes nothing holds what is under way for it.
+            return if self.quiet >= self.stalled {
+                Verdict::Cut(Some("slow-reader"))
             } else {
                 Verdict::Keep
             };
@@ -138,6 +156,25 @@ mod tests {
             written: 300,
             ..Sight::default()
         }
+    }
+
+    #[test]
+    fn a_stream_lives_for_as_long_as_its_peer_takes_something() {
+        let stream = |written| Sight {
+            streams: 1,
+            written,
+            ..after_a_request()
+        };
+        let beats = until(&mut Guard::new(TICK), false, |look| stream(u64::from(look / 15) * 3));
+        assert_eq!(beats, (1000, Verdict::Keep));
+        let silent = until(&mut Guard::new(TICK), true, |_| stream(300));
+        assert_eq!(silent, (46, Verdict::Cut(Some("slow-reader"))));
+        let mut draining = Guard::new(TICK);
+        draining.drain();
+        assert_eq!(
+            until(&mut draining, false, |_| stream(300)).1,
+            Verdict::Cut(Some("drain"))
+        );
     }
 
     #[test]

@@ -1,22 +1,27 @@
 //! `/api/swarm/events`: publishing and reading.
 
 mod batch;
+mod cloud;
+mod stream;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Extension, Request, State},
-    http::{StatusCode, Uri},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::Response,
 };
 use brain_swarm::{
-    event::{Defaults, Event, EventType},
+    event::{Defaults, Event},
     events,
     publish::Published,
+    tails::Selection,
 };
 use bytes::Bytes;
 use serde::Serialize;
 
+use self::cloud::Mode;
+pub(crate) use self::stream::{HEARTBEAT, follow};
 use crate::{
     app::App,
     body,
@@ -27,6 +32,12 @@ use crate::{
     trace::Trace,
 };
 
+/// The longest that a page may be waited for.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
+/// What a page of CloudEvents says in headers.
+const LAST_SEQ: HeaderName = HeaderName::from_static("x-last-seq");
+const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
+const GAP: HeaderName = HeaderName::from_static("x-gap");
 /// A body up to this size is read where it arrived; a larger one would keep other requests waiting.
 const INLINE_BYTES: usize = 64 * 1024;
 
@@ -54,12 +65,13 @@ pub(crate) async fn publish(
     request: Request,
 ) -> Result<Response, Problem> {
     Query::parse(request.uri().query(), &[])?;
+    let mode = Mode::of(request.headers())?;
     let bytes = body::read(request.into_body(), app.body_limits).await?;
     let defaults = Defaults {
         traceparent: Some(trace.traceparent()),
         ..app.services.defaults.clone()
     };
-    let events = read(bytes, app.services.max_event_bytes, defaults).await?;
+    let events = read(mode, bytes, app.services.max_event_bytes, defaults).await?;
     receipt(app.services.publisher.publish(events).await?)
 }
 
@@ -70,27 +82,36 @@ pub(super) fn receipt(events: Vec<Published>) -> Result<Response, Problem> {
     reply::json(status, &Receipt { events })
 }
 
-async fn read(bytes: Bytes, max_event_bytes: usize, defaults: Defaults) -> Result<Vec<Event>, Problem> {
+async fn read(mode: Mode, bytes: Bytes, max_event_bytes: usize, defaults: Defaults) -> Result<Vec<Event>, Problem> {
     if bytes.len() <= INLINE_BYTES {
-        return batch::read(&bytes, max_event_bytes, &defaults);
+        return mode.read(&bytes, max_event_bytes, &defaults);
     }
-    let reading = tokio::task::spawn_blocking(move || batch::read(&bytes, max_event_bytes, &defaults));
+    let reading = tokio::task::spawn_blocking(move || mode.read(&bytes, max_event_bytes, &defaults));
     reading.await.unwrap_or_else(|error| Err(Problem::internal(error)))
 }
 
-/// Events of a swarm in their order, by page.
-pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+/// Events of a swarm in their order, by page. With `waitMs` an empty page is answered as soon as there is something for it.
+pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(
         uri.query(),
-        &["swarmId", "runId", "type", "actorId", "cursor", "after", "limit"],
+        &[
+            "swarmId", "runId", "type", "actorId", "cursor", "after", "limit", "waitMs",
+        ],
     )?;
-    let kind: Option<EventType> = query.get("type")?;
+    let selection = stream::selection(&app, &query)?;
+    let wait = match query.get::<u64>("waitMs")?.map(Duration::from_millis) {
+        Some(wait) if wait > MAX_WAIT => {
+            let most = MAX_WAIT.as_millis();
+            return Err(invalid("waitMs", &format!("it must be at most {most}")));
+        }
+        wait => wait.unwrap_or_default(),
+    };
     let mut wanted = events::Query {
-        tenant_id: app.tenant.clone(),
-        swarm_id: super::swarm(&app, &query)?,
-        run_id: query.get("runId")?,
-        kind: kind.map(|kind| kind.as_str().to_owned()),
-        actor_id: query.get("actorId")?,
+        tenant_id: selection.tenant_id.clone(),
+        swarm_id: selection.swarm_id.clone(),
+        run_id: selection.run_id.clone(),
+        kind: selection.kind.clone(),
+        actor_id: selection.actor_id.clone(),
         after: 0,
         limit: query.limit()?,
     };
@@ -114,14 +135,52 @@ pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
         .transpose()?;
     // Whoever pages on from a number keeps it in the query; the cursor is further on.
     wanted.after = reached.map_or(after, |reached| reached.max(after));
-    let page = events::list(&app.services.postgres, &wanted).await?;
+    let mut page = events::list(&app.services.postgres, &wanted).await?;
+    if page.events.is_empty() && page.gap.is_none() && page.next_after.is_none() && !wait.is_zero() {
+        await_one(&app, selection, page.last_seq, wait).await;
+        page = events::list(&app.services.postgres, &wanted).await?;
+    }
+    let next_cursor = page.next_after.map(|after| scope.encode(&after.to_string()));
+    if cloud::wanted(&headers) {
+        return cloud_page(&page, next_cursor);
+    }
     reply::json(
         StatusCode::OK,
         &Page {
             gap: page.gap,
             events: page.events,
-            next_cursor: page.next_after.map(|after| scope.encode(&after.to_string())),
+            next_cursor,
             last_seq: page.last_seq,
         },
     )
+}
+
+/// The events alone, as CloudEvents; what a page says besides is in headers.
+fn cloud_page(page: &events::Page, next_cursor: Option<String>) -> Result<Response, Problem> {
+    let events: Vec<cloud::Shown<'_>> = page.events.iter().map(Into::into).collect();
+    let mut response = reply::json(StatusCode::OK, &events)?;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, cloud::BATCH_TYPE);
+    headers.insert(LAST_SEQ, HeaderValue::from(page.last_seq));
+    if let Some(cursor) = next_cursor {
+        headers.insert(NEXT_CURSOR, HeaderValue::from_str(&cursor).map_err(Problem::internal)?);
+    }
+    if let Some(gap) = page.gap {
+        let gap = format!("{}-{}", gap.from_seq, gap.to_seq);
+        headers.insert(GAP, HeaderValue::from_str(&gap).map_err(Problem::internal)?);
+    }
+    Ok(response)
+}
+
+/// Waits until there is an event, but no longer than that, and not for a server that stops.
+async fn await_one(app: &App, selection: Selection, after: i64, wait: Duration) {
+    let first = async {
+        let mut follower = app.services.tails.follow(selection, Some(after)).await.ok()?;
+        follower.next().await.ok()?
+    };
+    tokio::select! {
+        _ = first => {}
+        () = tokio::time::sleep(wait) => {}
+        () = app.draining.cancelled() => {}
+    }
 }

@@ -20,6 +20,7 @@ use brain_swarm::{
     ids::{RunId, SwarmId},
     publish,
     relay::RelayQueue,
+    tails::Tails,
 };
 use brain_testkit::{TestDatabase, eventually};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -53,6 +54,10 @@ impl Setup {
         };
         let database = TestDatabase::create(migrate).await;
         let config = database.config();
+        Self::over(database, config)
+    }
+
+    fn over(database: TestDatabase, config: Config) -> Self {
         let postgres = Postgres::open(&config.postgres).unwrap();
         let relay = RelayQueue::default();
         let streams = StreamNames::new(&config.bus);
@@ -68,8 +73,11 @@ impl Setup {
             config.swarm.task_lease,
             config.bus.max_event_bytes,
         );
+        // Ends with the runtime of the test.
+        let tails = Tails::new(postgres.clone(), relay.clone(), CancellationToken::new());
         let services = Services {
             postgres,
+            tails,
             publisher,
             calls,
             health: Arc::new(probes.clone()),
@@ -126,6 +134,13 @@ pub(crate) struct Brain {
 impl Brain {
     pub(crate) async fn start() -> Self {
         Setup::new().await.start()
+    }
+
+    /// Another server over the same database, when this one has stopped.
+    pub(crate) async fn restarted(self) -> Self {
+        self.shutdown.cancel();
+        self.running.await.unwrap();
+        Setup::over(self.database, self.config).start()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -378,8 +378,8 @@ impl Partition {
                         consumer.problem = None;
                         consumer.stored += stored as u64;
                     });
+                    self.parts.queue.bells.committed(&committed);
                     self.parts.queue.add(committed.relay);
-                    self.parts.queue.bells.ready(&committed.ready);
                     return Ok(());
                 }
                 Err(ingest::Error::LeaseLost(_)) => return Err(Refusal::End(End::LeaseLost)),

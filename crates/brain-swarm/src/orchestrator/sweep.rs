@@ -7,6 +7,7 @@ use std::time::Duration;
 use brain_connectivity::postgres::{self, Postgres};
 use jiff::Timestamp;
 use serde_json::json;
+use tokio_postgres::types::ToSql;
 
 use crate::{
     bus::StreamNames,
@@ -68,8 +69,8 @@ impl Sweep {
             };
             match ingest::commit(&self.postgres, &self.streams, &batch).await {
                 Ok(committed) => {
+                    self.queue.bells.committed(&committed);
                     self.queue.add(committed.relay);
-                    self.queue.bells.ready(&committed.ready);
                     if committed.settled < FULL {
                         break;
                     }
@@ -112,7 +113,16 @@ impl Sweep {
         let statement = client
             .prepare_cached(include_str!("../sql/select_unsettled_swarms.sql"))
             .await?;
-        let rows = client.query(&statement, &[&SWARMS]).await?;
+        // Reading a large table whole can look cheaper to the planner than a probe, when it expects many of the rows sought.
+        let parameters: [&(dyn ToSql + Sync); 1] = [&SWARMS];
+        let (begun, rows, ended) = tokio::join!(
+            client.batch_execute("BEGIN; SET LOCAL enable_seqscan = off"),
+            client.query(&statement, &parameters),
+            client.batch_execute("COMMIT"),
+        );
+        begun?;
+        let rows = rows?;
+        ended?;
         Ok(rows
             .iter()
             .map(|row| (TenantId::trusted(row.get(0)), SwarmId::trusted(row.get(1))))

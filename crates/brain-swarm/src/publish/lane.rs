@@ -202,6 +202,7 @@ impl Lane {
     }
 
     fn answer(&mut self, calls: Vec<Call>, committed: Committed) {
+        self.relay.bells.committed_by_a_lane(&committed);
         let Committed {
             outcomes,
             views,
@@ -209,10 +210,9 @@ impl Lane {
             settled,
             ready,
             relay,
+            stored: _,
         } = committed;
         self.relay.add(relay);
-        // Whoever waits here for one of these swarms waits in this lane.
-        self.relay.bells.ready_elsewhere(&ready);
         let mut answers = outcomes
             .into_iter()
             .zip(views)
@@ -283,7 +283,7 @@ impl Lane {
     /// From the first claim that waits, others are heard.
     fn listen(&mut self) {
         if self.bells.is_none() {
-            self.bells = Some(self.relay.bells.listen(&self.postgres, &self.service));
+            self.bells = Some(self.relay.bells.ready(&self.postgres, &self.service));
         }
     }
 }

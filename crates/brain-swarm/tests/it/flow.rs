@@ -334,3 +334,46 @@ async fn a_silent_agent_is_lost_and_its_tasks_go_to_others() {
     beating.abort();
     replica.leave().await;
 }
+
+/// It did: an idle system with many open tasks read them all with each sweep, with parallel workers.
+#[tokio::test]
+async fn a_sweep_reads_no_tasks_that_are_as_they_should_be() {
+    let world = World::new().await;
+    for agent in ["a", "b"] {
+        world.publish(joined(agent)).await;
+    }
+    world
+        .sql(
+            "INSERT INTO swarm_tasks (swarm_id, task_id, run_id, status, assigned_agent_id, created_event_id, lease_ms, \
+             lease_expires_at) \
+             SELECT 's', 't' || n, 'r', CASE WHEN n % 2 = 0 THEN 'assigned' ELSE 'running' END, 'a', 'e' || n, 60000, \
+                CASE WHEN n % 2 = 1 THEN now() + interval '1 hour' END \
+             FROM generate_series(1, 50000) n; \
+             INSERT INTO swarm_sequences (swarm_id) SELECT 'other' || n FROM generate_series(1, 100) n; \
+             ANALYZE",
+        )
+        .await;
+    let statement = include_str!("../../src/sql/select_unsettled_swarms.sql").replace("$1", "100");
+    let client = world.postgres.client().await.unwrap();
+    client.batch_execute("SET enable_seqscan = off").await.unwrap();
+    let explain = format!("EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {statement}");
+    let plan: Vec<String> = client
+        .query(&explain, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    client.batch_execute("RESET enable_seqscan").await.unwrap();
+    let plan = plan.join("\n");
+    assert!(
+        !plan.contains("Seq Scan on swarm_tasks") && !plan.contains("Parallel"),
+        "{plan}"
+    );
+    // Every node stops at its first row, so no node gives many rows in all.
+    let rows = plan.split("actual rows=").skip(1).filter_map(|text| {
+        let digits = text.split(|c: char| c != '.' && !c.is_ascii_digit()).next()?;
+        digits.parse::<f64>().ok()
+    });
+    assert!(rows.fold(0.0, f64::max) <= 200.0, "{plan}");
+}

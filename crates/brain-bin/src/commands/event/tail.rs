@@ -19,8 +19,8 @@ use crate::render::{
 const LAST: i64 = 20;
 /// The largest page that the API gives.
 const PAGE: u64 = 500;
-/// Pause between questions while nothing happens.
-const PAUSE: Duration = Duration::from_millis(250);
+/// How long the server waits for an event before it says that there is none. Less than this program waits for an answer.
+const WAIT: Duration = Duration::from_secs(10);
 /// Pause after a question that was not answered.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest payload on a line; `--output jsonl` has the whole.
@@ -43,6 +43,7 @@ pub(super) async fn run(config: &Config, args: &TailArgs) -> anyhow::Result<Verd
         place: Place::After(first),
         newest: first,
         left: args.limit,
+        wait: None,
         outage: false,
     };
     let mut all = Vec::new();
@@ -73,7 +74,7 @@ pub(super) async fn run(config: &Config, args: &TailArgs) -> anyhow::Result<Verd
         if !args.follow {
             break;
         }
-        tokio::time::sleep(PAUSE).await;
+        tail.wait = Some(WAIT);
     }
     if args.output == ListFormat::Json {
         let mut document = json!({ "events": all });
@@ -112,6 +113,8 @@ struct Tail {
     /// Everything up to this sequence number was looked at.
     newest: i64,
     left: Option<u64>,
+    /// How long to wait where nothing is new.
+    wait: Option<Duration>,
     outage: bool,
 }
 
@@ -124,6 +127,7 @@ impl Tail {
             Place::After(seq) => ("after", seq.to_string()),
             Place::Cursor(cursor) => ("cursor", cursor.clone()),
         });
+        query.extend(self.wait.map(|wait| ("waitMs", wait.as_millis().to_string())));
         let Page { items, next, document } = self.client.page(&EVENTS, "events", &query).await?;
         self.outage = false;
         self.left = self.left.map(|left| left.saturating_sub(items.len() as u64));

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use brain_swarm::event::{Defaults, Event, Invalid};
+use brain_swarm::event::{Event, Invalid};
 use serde::{
     Deserialize,
     de::{Deserializer, IgnoredAny, SeqAccess, Visitor},
@@ -16,11 +16,14 @@ use crate::problem::{Fault, Kind, Problem, shortened};
 /// The most events of one request.
 const MAX_EVENTS: usize = 4096;
 
-/// Reads the events of a body.
+/// What is read from one item.
+pub(super) type Read = Result<Event, Invalid>;
+
+/// Reads the events of a body, each by `parse`.
 ///
 /// # Errors
 /// A problem that says what is wrong, with every bad event in its place.
-pub(super) fn read(body: &[u8], max_event_bytes: usize, defaults: &Defaults) -> Result<Vec<Event>, Problem> {
+pub(super) fn read(body: &[u8], parse: &dyn Fn(&[u8]) -> Read) -> Result<Vec<Event>, Problem> {
     let list = match Shape::of(body) {
         Shape::Nothing => {
             return Err(Problem::new(
@@ -28,7 +31,7 @@ pub(super) fn read(body: &[u8], max_event_bytes: usize, defaults: &Defaults) -> 
                 "the body is empty; it must be an event or a list of events",
             ));
         }
-        Shape::Event => return Ok(vec![Event::parse(body.trim_ascii(), max_event_bytes, defaults)?]),
+        Shape::Event => return Ok(vec![parse(body.trim_ascii())?]),
         Shape::List => serde_json::from_slice::<Items<'_>>(body),
         Shape::Wrapped => serde_json::from_slice::<Wrapper<'_>>(body).map(|wrapper| wrapper.events),
     };
@@ -43,7 +46,7 @@ pub(super) fn read(body: &[u8], max_event_bytes: usize, defaults: &Defaults) -> 
     let mut events = Vec::with_capacity(items.len());
     let mut faults = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        match Event::parse(item.get().as_bytes(), max_event_bytes, defaults) {
+        match parse(item.get().as_bytes()) {
             Ok(event) => events.push(event),
             Err(error) => faults.push(fault(index, &error)),
         }
@@ -152,7 +155,10 @@ fn refused(faults: Vec<Fault>, of: usize) -> Problem {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use brain_swarm::ids::{RunId, SwarmId};
+    use brain_swarm::{
+        event::Defaults,
+        ids::{RunId, SwarmId},
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -166,7 +172,7 @@ mod tests {
             run_id: Some(RunId::new("r").unwrap()),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
         };
-        super::read(body.as_bytes(), 1024, &defaults)
+        super::read(body.as_bytes(), &|json| Event::parse(json, 1024, &defaults))
     }
 
     fn document(body: &str) -> String {
@@ -236,9 +242,13 @@ mod tests {
             assert_eq!(read(body).map(|_| ()).unwrap_err().kind(), kind, "{body}");
         }
         assert_eq!(
-            super::read(b"{\"type\":\"\xff\"}", 1024, &Defaults::default())
-                .unwrap_err()
-                .kind(),
+            super::read(b"{\"type\":\"\xff\"}", &|json| Event::parse(
+                json,
+                1024,
+                &Defaults::default()
+            ))
+            .unwrap_err()
+            .kind(),
             Kind::MalformedJson
         );
     }
@@ -257,14 +267,14 @@ mod tests {
     proptest! {
         #[test]
         fn foreign_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
-            let _ = super::read(&bytes, 1024, &Defaults::default());
+            let _ = super::read(&bytes, &|json| Event::parse(json, 1024, &Defaults::default()));
         }
 
         #[test]
         fn damaged_lists_never_panic(place in 0_usize..80, byte in any::<u8>()) {
             let mut bytes = format!("{{\"events\":[{GOOD},{GOOD}]}}").into_bytes();
             bytes[place] = byte;
-            let _ = super::read(&bytes, 1024, &Defaults::default());
+            let _ = super::read(&bytes, &|json| Event::parse(json, 1024, &Defaults::default()));
         }
     }
 }

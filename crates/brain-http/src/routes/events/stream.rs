@@ -1,0 +1,238 @@
+//! `/api/swarm/events/stream`: events as they are stored, as server-sent events (WHATWG HTML, section 9.2).
+//!
+//! Invariants: nothing is kept for a caller that does not read: what it has not taken is read from the database when it does; the
+//! id of each message is the `seq` after which a reconnecting client goes on.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
+    response::Response,
+};
+use brain_swarm::{
+    event::EventType,
+    tails::{self, Followed, Follower, Selection},
+};
+use bytes::Bytes;
+use futures_util::stream;
+use metrics::Gauge;
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::App,
+    exchange::Streaming,
+    problem::{Kind, Problem},
+    query::{Query, invalid},
+    routes::swarm,
+};
+
+/// What a stream says when there is nothing to say. Shorter than the patience of proxies, which is often a minute or half of one.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
+/// What is handed to the connection at once, in bytes, but for a larger event.
+const CHUNK: usize = 16 * 1024;
+/// How long a stream waits when the database is away.
+const PAUSE: Duration = Duration::from_secs(1);
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// Which events a query is about.
+pub(super) fn selection(app: &App, query: &Query<'_>) -> Result<Selection, Problem> {
+    let kind: Option<EventType> = query.get("type")?;
+    Ok(Selection {
+        tenant_id: app.tenant.clone(),
+        swarm_id: swarm(app, query)?,
+        run_id: query.get("runId")?,
+        kind: kind.map(|kind| kind.as_str().to_owned()),
+        actor_id: query.get("actorId")?,
+    })
+}
+
+/// Follows the events of a swarm: after `Last-Event-ID`, else after `after`, else from now on.
+pub(crate) async fn follow(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["swarmId", "runId", "type", "actorId", "after"])?;
+    let selection = selection(&app, &query)?;
+    let after = match headers.get(LAST_EVENT_ID) {
+        Some(id) => Some(seq("Last-Event-ID", id.to_str().unwrap_or_default())?),
+        None => query.text("after").map(|after| seq("after", after)).transpose()?,
+    };
+    let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
+        let detail = format!("{} event streams are open, and no more are served", App::MAX_STREAMS);
+        Problem::new(Kind::Overloaded, detail)
+    })?;
+    let follower = app.services.tails.follow(selection, after).await?;
+    let feed = Feed {
+        state: Phase::Opening,
+        follower,
+        draining: app.draining.clone(),
+        _place: Place::taken(permit, app.metrics.event_streams.clone()),
+    };
+    let mut response = Response::new(Body::from_stream(stream::unfold(feed, Feed::chunk)));
+    response.extensions_mut().insert(Streaming);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
+    // nginx would keep the events until its buffer is full.
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    Ok(response)
+}
+
+fn seq(name: &'static str, text: &str) -> Result<i64, Problem> {
+    match text.parse() {
+        Ok(seq @ 0..) => Ok(seq),
+        _ => Err(invalid(name, "it must be a sequence number, 0 or more")),
+    }
+}
+
+impl From<tails::Error> for Problem {
+    fn from(error: tails::Error) -> Self {
+        match error {
+            tails::Error::Ahead { .. } => Self::new(Kind::InvalidParameter, error.to_string()),
+            tails::Error::Database(error) => Self::from(&error),
+        }
+    }
+}
+
+/// What a caller is sent.
+struct Feed {
+    state: Phase,
+    follower: Follower,
+    draining: CancellationToken,
+    _place: Place,
+}
+
+/// The place of a stream among all.
+struct Place {
+    gauge: Gauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn taken(permit: OwnedSemaphorePermit, gauge: Gauge) -> Self {
+        gauge.increment(1);
+        Self { gauge, _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gauge.decrement(1);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Open,
+    Over,
+}
+
+#[derive(Serialize)]
+struct End {
+    reason: &'static str,
+}
+
+impl Feed {
+    async fn chunk(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        let text = match self.state {
+            Phase::Over => return None,
+            Phase::Opening => {
+                self.state = Phase::Open;
+                // Who goes away before the first event goes on from here.
+                format!("retry: 1000\nid: {}\n\n", self.follower.reached()).into_bytes()
+            }
+            Phase::Open => self.next().await,
+        };
+        Some((Ok(Bytes::from(text)), self))
+    }
+
+    async fn next(&mut self) -> Vec<u8> {
+        let mut text = Vec::new();
+        let first = tokio::select! {
+            biased;
+            () = self.draining.cancelled() => Ok(Ok(None)),
+            next = tokio::time::timeout(HEARTBEAT, self.follower.next()) => next,
+        };
+        match first {
+            Err(_silence) => text.extend_from_slice(b":\n\n"),
+            Ok(Ok(Some(first))) => {
+                render(&mut text, &first);
+                while text.len() < CHUNK
+                    && let Some(next) = self.follower.next_now()
+                {
+                    render(&mut text, &next);
+                }
+            }
+            Ok(Ok(None)) => {
+                self.state = Phase::Over;
+                message(
+                    &mut text,
+                    None,
+                    "end",
+                    &End {
+                        reason: "the server is stopping",
+                    },
+                );
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "an event stream waits for the database");
+                tokio::select! {
+                    () = self.draining.cancelled() => {}
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+                text.extend_from_slice(b":\n\n");
+            }
+        }
+        text
+    }
+}
+
+fn render(text: &mut Vec<u8>, followed: &Followed) {
+    match followed {
+        Followed::Event(event) => message(text, Some(event.seq), &event.kind, &**event),
+        Followed::Gap(gap) => message(text, Some(gap.to_seq), "gap", gap),
+    }
+}
+
+/// JSON has no line breaks, and the type of an event has none either.
+fn message(text: &mut Vec<u8>, id: Option<i64>, kind: &str, data: &impl Serialize) {
+    if let Some(id) = id {
+        text.extend_from_slice(format!("id: {id}\n").as_bytes());
+    }
+    text.extend_from_slice(b"event: ");
+    text.extend_from_slice(kind.as_bytes());
+    text.extend_from_slice(b"\ndata: ");
+    // It was read from JSON.
+    let _ = serde_json::to_writer(&mut *text, data);
+    text.extend_from_slice(b"\n\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use brain_swarm::events::Gap;
+
+    use super::*;
+
+    #[test]
+    fn a_gap_is_a_message_after_which_one_goes_on() {
+        let mut text = Vec::new();
+        let gap = Gap { from_seq: 1, to_seq: 7 };
+        render(&mut text, &Followed::Gap(gap));
+        let expected = "id: 7\nevent: gap\ndata: {\"fromSeq\":1,\"toSeq\":7}\n\n";
+        assert_eq!(String::from_utf8_lossy(&text), expected);
+    }
+
+    #[test]
+    fn a_sequence_number_is_not_negative() {
+        assert_eq!(seq("after", "0").ok(), Some(0));
+        for wrong in ["-1", "", "x", "1.5", "99999999999999999999"] {
+            assert!(seq("after", wrong).is_err(), "{wrong}");
+        }
+    }
+}
