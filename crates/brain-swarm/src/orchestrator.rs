@@ -151,11 +151,16 @@ impl Service {
                     self.handle.leases(None);
                     renewed = started;
                     self.follow(&tick, &mut running, &leases).await;
-                    if tick.accompanied && self.is_deaf() {
-                        self.stand_aside(&mut running, &leases, shutdown).await;
-                        continue;
+                    if tick.accompanied {
+                        let left = self.patience_left();
+                        if left.is_zero() {
+                            self.stand_aside(&mut running, &leases, shutdown).await;
+                            continue;
+                        }
+                        tick.next.min(left.max(Duration::from_millis(50)))
+                    } else {
+                        tick.next
                     }
-                    tick.next
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "leases could not be renewed");
@@ -198,11 +203,11 @@ impl Service {
         let _ = leases.leave().await;
     }
 
-    /// Whether Redis has answered no consumer for so long that another replica should try.
-    fn is_deaf(&self) -> bool {
+    /// How long Redis may still be silent until another replica should try.
+    fn patience_left(&self) -> Duration {
         let bus = &self.options.bus;
         let patience = (bus.lease / 2).max(bus.poll_interval + reading::LAST_READ);
-        self.handle.deaf_for().is_some_and(|silence| silence > patience)
+        patience.saturating_sub(self.handle.deaf_for().unwrap_or_default())
     }
 
     /// Leaves the streams to replicas that Redis may answer, until it answers here. The last one that is left never does this: where
@@ -227,6 +232,7 @@ impl Service {
             let answered = tokio::time::timeout(self.options.bus.lease / 3, self.options.redis.ping()).await;
             if matches!(answered, Ok(Ok(()))) {
                 tracing::info!("redis answers again");
+                self.handle.heard_again();
                 return;
             }
         }

@@ -85,8 +85,13 @@ struct Inner {
     consumers: BTreeMap<StreamName, Consumer>,
     leases_problem: Option<String>,
     leases_beat: Instant,
+    /// When a consumer was last closed, and for how long Redis had been silent then.
+    silence: Option<(Instant, Duration)>,
     ended: bool,
 }
+
+/// A stream that is taken again so soon after one was lost has the same silence.
+const SAME_SILENCE: Duration = Duration::from_secs(5);
 
 impl Handle {
     pub(crate) fn new(replica_id: &str) -> Self {
@@ -94,6 +99,7 @@ impl Handle {
             consumers: BTreeMap::new(),
             leases_problem: None,
             leases_beat: Instant::now(),
+            silence: None,
             ended: false,
         };
         Self {
@@ -108,11 +114,13 @@ impl Handle {
 
     pub(crate) fn opened(&self, stream: &StreamName, token: FencingToken) {
         let now = Instant::now();
+        let silence = self.with(|inner| inner.silence.filter(|(at, _)| at.elapsed() < SAME_SILENCE));
+        let heard = silence.and_then(|(_, silence)| now.checked_sub(silence)).unwrap_or(now);
         let consumer = Consumer {
             state: ConsumerState::Starting,
             token,
             read_beat: now,
-            heard: now,
+            heard,
             apply_beat: now,
             problem: None,
             cursor: None,
@@ -122,7 +130,16 @@ impl Handle {
     }
 
     pub(crate) fn closed(&self, stream: &StreamName) {
-        self.with(|inner| inner.consumers.remove(stream));
+        self.with(|inner| {
+            if let Some(consumer) = inner.consumers.remove(stream) {
+                inner.silence = Some((Instant::now(), consumer.heard.elapsed()));
+            }
+        });
+    }
+
+    /// Redis answers.
+    pub(crate) fn heard_again(&self) {
+        self.with(|inner| inner.silence = None);
     }
 
     pub(crate) fn edit(&self, stream: &StreamName, change: impl FnOnce(&mut Consumer)) {
@@ -213,5 +230,32 @@ impl Handle {
                 })
                 .collect(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// A replica cut from Redis lost its leases, took them again, and its patience began anew.
+    #[test]
+    fn a_silence_goes_on_when_streams_are_taken_again() {
+        let handle = Handle::new("one");
+        let stream = StreamName::trusted("s");
+        assert_eq!(handle.deaf_for(), None);
+        handle.opened(&stream, FencingToken(1));
+        handle.edit(&stream, |consumer| {
+            consumer.heard = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
+        });
+        handle.closed(&stream);
+        assert_eq!(handle.deaf_for(), None);
+        handle.opened(&stream, FencingToken(2));
+        assert!(handle.deaf_for().unwrap() >= Duration::from_secs(2));
+        handle.closed(&stream);
+        handle.heard_again();
+        handle.opened(&stream, FencingToken(3));
+        assert!(handle.deaf_for().unwrap() < Duration::from_secs(1));
     }
 }
