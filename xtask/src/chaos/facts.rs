@@ -12,8 +12,8 @@ pub(super) struct TaskFact {
     pub(super) waiting_for: Option<String>,
     pub(super) attempt: i32,
     pub(super) max_attempts: i32,
-    /// Entries of its history.
-    pub(super) history: i32,
+    /// Attempts in its history that count as used.
+    pub(super) ended_attempts: i32,
     /// The worker process and token of the outputs.
     pub(super) by: Option<String>,
     pub(super) token: Option<i64>,
@@ -68,7 +68,7 @@ pub(super) async fn read(client: &mut Client) -> Result<Facts> {
                 waiting_for: row.get("waiting_for"),
                 attempt: row.get("attempt"),
                 max_attempts: row.get("max_attempts"),
-                history: row.get("history"),
+                ended_attempts: row.get("ended_attempts"),
                 by: row.get("by"),
                 token: row.get("token"),
                 error: row.get("error"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use brain_connectivity::postgres::Postgres;
@@ -18,8 +18,8 @@ use super::world::World;
 
 /// How often running tasks are counted.
 const PROBE_EVERY: Duration = Duration::from_millis(200);
-/// Tries for a check whose connection a fault took away.
-const TRIES: u32 = 5;
+/// How long a check waits for connections of its own that a fault took away.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Handles for the checks; lost connections come back by themselves.
 pub(super) struct Watch {
@@ -42,12 +42,11 @@ impl Watch {
     /// Checks every invariant now.
     pub(super) async fn check(&self) -> Vec<Violation> {
         let deadline = self.world.lease * 4;
-        let mut tries = 1;
+        let began = Instant::now();
         let findings = loop {
             match doctor::check(&self.postgres, Some(&self.redis), &self.world.config.bus, deadline).await {
                 Ok(findings) => break findings,
-                Err(_) if tries < TRIES => {
-                    tries += 1;
+                Err(_) if began.elapsed() < PATIENCE => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Err(error) => {

@@ -175,11 +175,11 @@ fn check_end(promise: &Promise, fact: &TaskFact, tasks: &HashMap<&str, &TaskFact
     }
     if promise.fate == Fate::Poison
         && status == "failed"
-        && (fact.attempt != fact.max_attempts || fact.history != fact.attempt)
+        && (fact.attempt != fact.max_attempts || fact.ended_attempts != fact.attempt)
     {
         let words = format!(
-            "poisoned task {} failed after {} of {} attempts with {} in its history",
-            fact.task, fact.attempt, fact.max_attempts, fact.history
+            "poisoned task {} failed after {} of {} attempts with {} used ones in its history",
+            fact.task, fact.attempt, fact.max_attempts, fact.ended_attempts
         );
         found.push(Violation::new("wrong end", words));
     }

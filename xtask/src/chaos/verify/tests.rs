@@ -32,7 +32,7 @@ fn task(task: &str, status: &str, holder: Option<(&str, i64)>) -> TaskFact {
         waiting_for: None,
         attempt: 1,
         max_attempts: 50,
-        history: 0,
+        ended_attempts: 0,
         by: holder.map(|(by, _)| by.to_owned()),
         token: holder.map(|(_, token)| token),
         error: None,
@@ -196,11 +196,11 @@ fn a_poisoned_task_has_used_all_its_attempts() {
     let mut story = Story::sound();
     story.promises[1].fate = Fate::Poison;
     let mut fact = task("b", "failed", None);
-    (fact.attempt, fact.max_attempts, fact.history) = (2, 2, 2);
+    (fact.attempt, fact.max_attempts, fact.ended_attempts) = (2, 2, 2);
     *story.fact("b") = fact;
     story.facts.events[6].kind = "task.failed".to_owned();
     assert_eq!(story.kinds(), Vec::<&str>::new());
-    story.fact("b").history = 1;
+    story.fact("b").ended_attempts = 1;
     assert_eq!(story.kinds(), ["wrong end"]);
 }
 
