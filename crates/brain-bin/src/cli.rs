@@ -139,7 +139,7 @@ pub(crate) struct ServerArgs {
     /// URL of the brain to ask [default: from STUDIO_BRAIN_HOST and STUDIO_BRAIN_PORT]
     #[arg(long, value_name = "URL", help_heading = "Server")]
     pub(crate) server: Option<String>,
-    /// Admin token for changes [default: STUDIO_BRAIN_ADMIN_TOKEN]
+    /// Token to present [default: STUDIO_BRAIN_ADMIN_TOKEN]
     #[arg(long, value_name = "TOKEN", help_heading = "Server")]
     pub(crate) token: Option<String>,
 }

@@ -64,12 +64,16 @@ const USE_SSL: &str = "STUDIO_BRAIN_ARTIFACT_STORE_USE_SSL";
 
 const RULES: &[Rule] = &[
     Rule {
-        variables: &["STUDIO_BRAIN_HOST", "STUDIO_BRAIN_ADMIN_TOKEN"],
+        variables: &[
+            "STUDIO_BRAIN_HOST",
+            "STUDIO_BRAIN_ADMIN_TOKEN",
+            "STUDIO_BRAIN_AUTH_REQUIRED",
+        ],
         broken: |config| {
-            let open = !config.server.is_loopback() && config.server.admin_token.is_none();
+            let open = !config.server.is_loopback() && !config.server.needs_credentials();
             open.then_some(Outcome::Problem(
-                "a loopback address such as 127.0.0.1 while STUDIO_BRAIN_ADMIN_TOKEN is not set; \
-                 set STUDIO_BRAIN_ADMIN_TOKEN or bind to 127.0.0.1",
+                "a loopback address such as 127.0.0.1 while callers need no token; \
+                 set STUDIO_BRAIN_ADMIN_TOKEN or STUDIO_BRAIN_AUTH_REQUIRED=true, or bind to 127.0.0.1",
             ))
         },
     },

@@ -18,8 +18,14 @@ pub struct Server {
     pub port: u16,
     /// Web origins that browsers may call from, each as `scheme://host[:port]`.
     pub allowed_origins: Vec<String>,
-    /// Token of the administrator; required to listen beyond this machine.
+    /// Token of the administrator.
     pub admin_token: Option<SecretString>,
+    /// Whether callers need a credential although no token of an administrator is set.
+    pub auth_required: bool,
+    /// Requests a second of the holder of a token whose token does not say; 0 for no limit.
+    pub token_requests_per_second: u32,
+    /// Event streams at the same time of the holder of a token whose token does not say; 0 for no limit.
+    pub token_streams: u32,
     /// Connections served at the same time; more wait in the listen queue.
     pub max_connections: usize,
     /// Time in which all headers of a request must have arrived.
@@ -47,12 +53,21 @@ impl Server {
         }
     }
 
+    /// Whether every caller needs a credential. Otherwise those of this machine need none, and others are not served.
+    #[must_use]
+    pub fn needs_credentials(&self) -> bool {
+        self.auth_required || self.admin_token.is_some()
+    }
+
     pub(crate) fn blank() -> Self {
         Self {
             host: String::new(),
             port: 0,
             allowed_origins: Vec::new(),
             admin_token: None,
+            auth_required: false,
+            token_requests_per_second: 0,
+            token_streams: 0,
             max_connections: 0,
             header_timeout: Duration::ZERO,
             body_limit: 0,
@@ -70,7 +85,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         "127.0.0.1",
         Valid::Host,
         Access::Text(|config| &mut config.server.host),
-        "Address to listen on; anything but loopback needs STUDIO_BRAIN_ADMIN_TOKEN.",
+        "Address to listen on; anything but loopback needs STUDIO_BRAIN_ADMIN_TOKEN or STUDIO_BRAIN_AUTH_REQUIRED.",
     ),
     Definition::new(
         Section::Server,
@@ -98,7 +113,39 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         "",
         Valid::Token,
         Access::OptionalSecret(|config| &mut config.server.admin_token),
-        "Token that a caller presents to change anything; without one the server stays on loopback.",
+        "Token of the administrator, who may do everything; once it is set every caller needs a token.",
+    ),
+    Definition::new(
+        Section::Server,
+        "STUDIO_BRAIN_AUTH_REQUIRED",
+        "false",
+        Valid::Flag,
+        Access::Flag(|config| &mut config.server.auth_required),
+        "Whether every caller needs a token also without STUDIO_BRAIN_ADMIN_TOKEN; `brain token create --database` makes the first.",
+    ),
+    Definition::new(
+        Section::Server,
+        "STUDIO_BRAIN_TOKEN_REQUESTS_PER_SECOND",
+        "1000",
+        Valid::Number {
+            min: 0,
+            max: 1_000_000,
+            unit: "requests a second",
+        },
+        Access::U32(|config| &mut config.server.token_requests_per_second),
+        "What the holder of a token may ask for, unless the token says otherwise; 0 for no limit.",
+    ),
+    Definition::new(
+        Section::Server,
+        "STUDIO_BRAIN_TOKEN_STREAMS",
+        "256",
+        Valid::Number {
+            min: 0,
+            max: 1_000_000,
+            unit: "streams",
+        },
+        Access::U32(|config| &mut config.server.token_streams),
+        "Event streams that the holder of a token may have open, unless the token says otherwise; 0 for no limit.",
     ),
     Definition::new(
         Section::Server,

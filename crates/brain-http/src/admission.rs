@@ -1,12 +1,10 @@
-//! Who may come in: sizes, Host, origin and token, decided from the head of a request alone.
+//! What may come in: sizes, Host and origin, decided from the head of a request alone. Who calls is found out after that.
 //!
-//! Invariants: without a token only this machine is served, and a name in the Host header that does not mean this machine
-//! is refused (DNS rebinding); a page of a foreign origin changes nothing; whatever changes something carries the token,
-//! where one is set.
+//! Invariants: where no credential is needed only this machine is served, and a name in the Host header that does not mean
+//! this machine is refused (DNS rebinding); a page of a foreign origin changes nothing.
 
 mod host;
 mod origin;
-mod token;
 
 use axum::{
     body::Body,
@@ -16,11 +14,10 @@ use axum::{
 use brain_config::Server;
 
 pub(crate) use self::origin::expose;
-use self::token::AdminToken;
 use crate::{
     problem::{Kind, Problem},
     reply,
-    routes::{self, RouteId},
+    routes::{self, Need, RouteId},
 };
 
 /// The longest URL, in bytes.
@@ -34,14 +31,15 @@ pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
 #[derive(Debug)]
 pub(crate) struct Admission {
     origins: Vec<HeaderValue>,
-    token: Option<AdminToken>,
+    /// Whether requests come from this machine alone.
+    local: bool,
 }
 
 /// What a request may do.
 #[derive(Debug)]
 pub(crate) enum Admitted {
-    /// Go to its route.
-    ToRoute,
+    /// Go to its route, whose caller must have this.
+    ToRoute(Need),
     /// Nothing more: the answer is complete.
     Answered(Response),
 }
@@ -54,7 +52,7 @@ impl Admission {
                 .iter()
                 .filter_map(|origin| HeaderValue::from_str(origin).ok())
                 .collect(),
-            token: config.admin_token.clone().map(AdminToken::new),
+            local: !config.needs_credentials(),
         }
     }
 
@@ -65,7 +63,7 @@ impl Admission {
     pub(crate) fn admit(&self, head: &Head<'_>, route: Option<RouteId>) -> Result<Admitted, Problem> {
         check_sizes(head)?;
         let host = host::of(head)?;
-        if self.token.is_none() {
+        if self.local {
             host::must_be_local(head, host)?;
         }
         let origin = self.origin(head.headers, host);
@@ -77,19 +75,14 @@ impl Admission {
         }
         let route = route.ok_or_else(not_found)?;
         let allowed = routes::allow(route);
-        if !routes::allows(route, head.method) {
+        let Some(need) = routes::need(route, head.method) else {
             let detail = format!("this path answers to {allowed}");
             return Err(Problem::new(Kind::MethodNotAllowed, detail).allowing(allowed));
+        };
+        if head.method != Method::GET && head.method != Method::HEAD && origin == Origin::Foreign {
+            return Err(foreign("a change"));
         }
-        if head.method != Method::GET && head.method != Method::HEAD {
-            if origin == Origin::Foreign {
-                return Err(foreign("a change"));
-            }
-            if let Some(token) = &self.token {
-                token.check(head.headers)?;
-            }
-        }
-        Ok(Admitted::ToRoute)
+        Ok(Admitted::ToRoute(need))
     }
 
     /// The origin that may read the answer, as the header that says so.

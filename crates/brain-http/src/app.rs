@@ -4,11 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use brain_config::Server;
 use brain_connectivity::{health::Health, health::Report};
-use brain_swarm::ids::TenantId;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{admission::Admission, body, identity::Identities, metrics::Metrics, problem::Problem, services::Services};
+use crate::{
+    access::{gate::Gate, limits::Usage},
+    admission::Admission,
+    body,
+    identity::Identities,
+    metrics::Metrics,
+    problem::Problem,
+    services::Services,
+};
 
 mod rounds;
 
@@ -22,7 +29,9 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) body_limits: body::Limits,
     pub(crate) request_timeout: Duration,
-    pub(crate) tenant: TenantId,
+    pub(crate) gate: Gate,
+    /// What callers use of what they may.
+    pub(crate) usage: Usage,
     /// Changes that go on when their caller hangs up.
     pub(crate) detached: TaskTracker,
     /// Cancelled when the server stops: nobody waits for what may come later.
@@ -38,6 +47,7 @@ impl App {
     pub(crate) const MAX_STREAMS: usize = 4096;
 
     pub(crate) fn new(config: &Server, services: Services) -> Self {
+        let gate = Gate::new(config, services.postgres.clone());
         Self {
             services,
             admission: Admission::new(config),
@@ -48,7 +58,8 @@ impl App {
                 time: config.body_timeout,
             },
             request_timeout: config.request_timeout,
-            tenant: TenantId::single(),
+            gate,
+            usage: Usage::default(),
             detached: TaskTracker::new(),
             draining: CancellationToken::new(),
             streams: Arc::new(Semaphore::new(Self::MAX_STREAMS)),

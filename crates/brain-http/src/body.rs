@@ -4,12 +4,15 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::{body::Body, extract::Request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 
-use crate::problem::{Kind, Problem};
+use crate::{
+    access::Caller,
+    problem::{Kind, Problem},
+};
 
 /// What a body may cost.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +23,19 @@ pub(crate) struct Limits {
     pub(crate) time: Duration,
 }
 
-/// Reads a body.
+/// Reads the body of a request, up to what its caller may send.
 ///
 /// # Errors
 /// A problem when it is too large, too slow or cut off.
-pub(crate) async fn read(body: Body, limits: Limits) -> Result<Bytes, Problem> {
+pub(crate) async fn read(request: Request, mut limits: Limits) -> Result<Bytes, Problem> {
+    let caller = request.extensions().get::<Caller>();
+    if let Some(most) = caller.and_then(|caller| caller.limits.body_bytes) {
+        limits.bytes = limits.bytes.min(most);
+    }
+    within(request.into_body(), limits).await
+}
+
+async fn within(body: Body, limits: Limits) -> Result<Bytes, Problem> {
     if body.size_hint().lower() > limits.bytes as u64 {
         return Err(too_large(limits));
     }
@@ -70,7 +81,7 @@ fn too_large(limits: Limits) -> Problem {
     Problem::new(
         Kind::BodyTooLarge,
         format!(
-            "the body is larger than {} bytes (STUDIO_BRAIN_HTTP_MAX_BODY_BYTES)",
+            "the body is larger than {} bytes (STUDIO_BRAIN_HTTP_MAX_BODY_BYTES, or the limit of the token)",
             limits.bytes
         ),
     )
@@ -96,14 +107,14 @@ mod tests {
 
     #[tokio::test]
     async fn joins_pieces_and_counts_them() {
-        assert_eq!(read(Body::empty(), LIMITS).await.unwrap(), "");
-        assert_eq!(read(Body::from("0123456789"), LIMITS).await.unwrap(), "0123456789");
+        assert_eq!(within(Body::empty(), LIMITS).await.unwrap(), "");
+        assert_eq!(within(Body::from("0123456789"), LIMITS).await.unwrap(), "0123456789");
         assert_eq!(
-            read(pieces(&["012", "", "345", "6789"]), LIMITS).await.unwrap(),
+            within(pieces(&["012", "", "345", "6789"]), LIMITS).await.unwrap(),
             "0123456789"
         );
         for large in [Body::from("0123456789a"), pieces(&["0123456789", "a"])] {
-            assert_eq!(read(large, LIMITS).await.unwrap_err().kind(), Kind::BodyTooLarge);
+            assert_eq!(within(large, LIMITS).await.unwrap_err().kind(), Kind::BodyTooLarge);
         }
     }
 
@@ -114,6 +125,6 @@ mod tests {
             time: Duration::from_millis(10),
             ..LIMITS
         };
-        assert_eq!(read(silent, limits).await.unwrap_err().kind(), Kind::BodyTimeout);
+        assert_eq!(within(silent, limits).await.unwrap_err().kind(), Kind::BodyTimeout);
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum List {
     Budgets = b'b',
     /// Schedules; the position is a schedule id.
     Schedules = b's',
+    /// API tokens; the position is a token's id.
+    Tokens = b'k',
 }
 
 /// A list with its filters: what a cursor is valid for.

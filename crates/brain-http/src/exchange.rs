@@ -7,7 +7,13 @@
 mod record;
 mod streaming;
 
-use std::{any::Any, convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -22,12 +28,13 @@ use tower::Service as _;
 pub(crate) use self::streaming::Streaming;
 use self::{record::Record, streaming::Held};
 use crate::{
+    access::Caller,
     admission::{self, Admitted, Head},
     app::App,
     connection::Peer,
     identity::Identities,
     problem::{Kind, Problem},
-    routes,
+    routes::{self, Need},
     trace::Trace,
 };
 
@@ -62,20 +69,24 @@ impl Exchange {
     }
 
     /// Answers one request of a connection.
-    pub(crate) async fn answer(&self, peer: &Arc<Peer>, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(&self, peer: &Arc<Peer>, mut request: Request<Incoming>) -> Response<Body> {
         let app = &self.app;
         let request_id = request_id(request.headers(), &app.identities);
         let trace = Trace::of(request.headers(), &app.identities);
         let route = routes::find(request.uri().path());
         let readable_by = app.admission.readable_by(request.headers());
         let has_body = !request.body().is_end_stream();
-        let record = Record::begin(app, peer, &request, request_id, trace, route);
+        let mut record = Record::begin(app, peer, &request, request_id, trace, route);
 
         let response = match app.admission.admit(&Head::from(&request), route) {
-            Ok(Admitted::ToRoute) => {
-                let patience = routes::patience(route, request.method());
-                self.handle(request, trace, has_body, patience).await
-            }
+            Ok(Admitted::ToRoute(need)) => match self.let_in(&mut request, need).await {
+                Ok(caller) => {
+                    record.by(caller);
+                    let patience = routes::patience(route, request.method());
+                    self.handle(request, trace, has_body, patience).await
+                }
+                Err(problem) => problem.into_response(),
+            },
             Ok(Admitted::Answered(response)) => response,
             Err(problem) => problem.into_response(),
         };
@@ -101,6 +112,20 @@ impl Exchange {
         }
         record.answered(parts.status);
         Response::from_parts(parts, body)
+    }
+
+    /// Finds out who calls, and whether that is allowed.
+    async fn let_in(&self, request: &mut Request<Incoming>, need: Need) -> Result<Option<Caller>, Problem> {
+        if need == Need::Nothing {
+            return Ok(None);
+        }
+        let caller = Caller(self.app.gate.authenticate(request.headers()).await?);
+        self.app.usage.request(&caller, Instant::now())?;
+        if let Need::Scope(resource, action) = need {
+            caller.must(resource, action)?;
+        }
+        request.extensions_mut().insert(caller.clone());
+        Ok(Some(caller))
     }
 
     /// Lets the handler answer, for a limited time, and catches it when it falls.

@@ -21,6 +21,7 @@
 //! `examples/serve.rs` shows how the parts that it needs are put together.
 #![warn(missing_docs)]
 
+pub mod access;
 mod admission;
 mod app;
 mod body;

@@ -48,7 +48,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// # Errors
 /// A problem that says what is wrong with it, and where.
 pub(crate) async fn read<T: DeserializeOwned + Send + 'static>(app: &App, request: Request) -> Result<T, Problem> {
-    let bytes = body::read(request.into_body(), app.body_limits).await?;
+    let bytes = body::read(request, app.body_limits).await?;
     if bytes.trim_ascii().is_empty() {
         return Err(Problem::new(
             Kind::MalformedJson,
@@ -63,7 +63,7 @@ pub(crate) async fn read<T: DeserializeOwned + Send + 'static>(app: &App, reques
 /// # Errors
 /// As [`read`].
 pub(crate) async fn read_any<T: DeserializeOwned + Send + 'static>(app: &App, request: Request) -> Result<T, Problem> {
-    let bytes = body::read(request.into_body(), app.body_limits).await?;
+    let bytes = body::read(request, app.body_limits).await?;
     if bytes.trim_ascii().is_empty() {
         return of(b"{}");
     }

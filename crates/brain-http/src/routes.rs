@@ -13,6 +13,7 @@ mod schedules;
 mod schemas;
 mod status;
 mod tasks;
+mod tokens;
 
 use std::{fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
@@ -30,6 +31,7 @@ use brain_swarm::{
 use serde::Deserialize;
 
 use crate::{
+    access::Caller,
     app::App,
     problem::Problem,
     query::{Query, invalid},
@@ -41,7 +43,33 @@ pub(crate) struct Route {
     template: &'static str,
     /// The methods, as the `Allow` header lists them.
     allow: &'static str,
+    /// Each method but HEAD, with what it needs.
+    operations: &'static [Operation],
     handlers: fn() -> MethodRouter<Arc<App>>,
+}
+
+/// What a method of a path needs.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    method: Method,
+    need: Need,
+}
+
+impl Operation {
+    const fn new(method: Method, need: Need) -> Self {
+        Self { method, need }
+    }
+}
+
+/// What is asked of the caller of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing: nobody is asked who they are.
+    Nothing,
+    /// To be known, as whoever.
+    Caller,
+    /// To be allowed this: a resource, and what is done to it.
+    Scope(&'static str, &'static str),
 }
 
 /// The path of the events.
@@ -50,216 +78,307 @@ const EVENTS: &str = "/api/swarm/events";
 const CLAIM: &str = "/api/swarm/tasks/claim";
 
 /// All routes; those that are asked most often come first, and a fixed path before one that varies.
-pub(crate) const TABLE: [Route; 42] = [
+pub(crate) static TABLE: [Route; 45] = [
     Route {
         template: EVENTS,
         allow: "GET, HEAD, POST",
+        operations: &[
+            Operation::new(Method::GET, Need::Scope("events", "read")),
+            Operation::new(Method::POST, Need::Scope("events", "write")),
+        ],
         handlers: || get(events::list).post(events::publish),
     },
     Route {
         template: "/api/swarm/events/stream",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("events", "read"))],
         handlers: || get(events::follow),
     },
     Route {
         template: CLAIM,
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::claim),
     },
     Route {
         template: "/api/swarm/tasks/finish",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::finish),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/complete",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::complete),
     },
     Route {
         template: "/api/swarm/agents/{agentId}/heartbeat",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("agents", "write"))],
         handlers: || post(agents::heartbeat),
     },
     Route {
         template: "/healthz",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Nothing)],
         handlers: || get(health::live),
     },
     Route {
         template: "/readyz",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Nothing)],
         handlers: || get(health::ready),
     },
     Route {
         template: "/health/dependencies",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("status", "read"))],
         handlers: || get(health::dependencies),
     },
     Route {
         template: "/metrics",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("status", "read"))],
         handlers: || get(status::metrics),
     },
     Route {
         template: "/api/metrics",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("status", "read"))],
         handlers: || get(status::metrics),
     },
     Route {
         template: "/api/status",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("status", "read"))],
         handlers: || get(status::status),
     },
     Route {
         template: "/api/swarm/schemas",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("schemas", "read"))],
         handlers: || get(schemas::list),
     },
     Route {
         template: "/api/swarm/tasks",
         allow: "GET, HEAD, POST",
+        operations: &[
+            Operation::new(Method::GET, Need::Scope("tasks", "read")),
+            Operation::new(Method::POST, Need::Scope("tasks", "write")),
+        ],
         handlers: || get(tasks::list).post(tasks::create),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("tasks", "read"))],
         handlers: || get(tasks::show),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/fail",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::fail),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/release",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::release),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/progress",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::progress),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/emit",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::emit),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/cancel",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "manage"))],
         handlers: || post(tasks::cancel),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/reassign",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "manage"))],
         handlers: || post(tasks::reassign),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/retry",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "manage"))],
         handlers: || post(tasks::retry),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/reserve",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::reserve),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/settle",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::settle),
     },
     Route {
         template: "/api/swarm/agents",
         allow: "GET, HEAD, POST",
+        operations: &[
+            Operation::new(Method::GET, Need::Scope("agents", "read")),
+            Operation::new(Method::POST, Need::Scope("agents", "write")),
+        ],
         handlers: || get(agents::list).post(agents::register),
     },
     Route {
         template: "/api/swarm/agents/{agentId}/drain",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("agents", "manage"))],
         handlers: || post(agents::drain),
     },
     Route {
         template: "/api/swarm/agents/{agentId}/resume",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("agents", "manage"))],
         handlers: || post(agents::resume),
     },
     Route {
         template: "/api/swarm/agents/{agentId}/messages",
         allow: "GET, HEAD, POST",
+        operations: &[
+            Operation::new(Method::GET, Need::Scope("messages", "read")),
+            Operation::new(Method::POST, Need::Scope("messages", "write")),
+        ],
         handlers: || get(messages::of_agent).post(messages::to_agent),
     },
     Route {
         template: "/api/swarm/runs",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("runs", "read"))],
         handlers: || get(runs::list),
     },
     Route {
         template: "/api/swarm/runs/{runId}",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("runs", "read"))],
         handlers: || get(runs::show),
     },
     Route {
         template: "/api/swarm/runs/{runId}/cancel",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("runs", "manage"))],
         handlers: || post(runs::cancel),
     },
     Route {
         template: "/api/swarm/runs/{runId}/finish",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("runs", "manage"))],
         handlers: || post(runs::finish),
     },
     Route {
         template: "/api/swarm/runs/{runId}/messages",
         allow: "GET, HEAD, POST",
+        operations: &[
+            Operation::new(Method::GET, Need::Scope("messages", "read")),
+            Operation::new(Method::POST, Need::Scope("messages", "write")),
+        ],
         handlers: || get(messages::of_run).post(messages::to_run),
     },
     Route {
         template: "/api/swarm/budgets",
         allow: "GET, HEAD, POST",
+        operations: &[
+            Operation::new(Method::GET, Need::Scope("budgets", "read")),
+            Operation::new(Method::POST, Need::Scope("budgets", "manage")),
+        ],
         handlers: || get(budgets::list).post(budgets::create),
     },
     Route {
         template: "/api/swarm/budgets/{budgetId}",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("budgets", "read"))],
         handlers: || get(budgets::show),
     },
     Route {
         template: "/api/swarm/budgets/{budgetId}/raise",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("budgets", "manage"))],
         handlers: || post(budgets::raise),
     },
     Route {
         template: "/api/swarm/budgets/{budgetId}/stop",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("budgets", "manage"))],
         handlers: || post(budgets::stop),
     },
     Route {
         template: "/api/swarm/dead-letters",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("dead-letters", "read"))],
         handlers: || get(dead_letters::list),
     },
     Route {
         template: "/api/swarm/dead-letters/{deadLetterId}",
         allow: "DELETE, GET, HEAD",
+        operations: &[
+            Operation::new(Method::DELETE, Need::Scope("dead-letters", "manage")),
+            Operation::new(Method::GET, Need::Scope("dead-letters", "read")),
+        ],
         handlers: || get(dead_letters::show).delete(dead_letters::discard),
     },
     Route {
         template: "/api/swarm/dead-letters/{deadLetterId}/replay",
         allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("dead-letters", "manage"))],
         handlers: || post(dead_letters::replay),
     },
     Route {
         template: "/api/swarm/schedules",
         allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("schedules", "read"))],
         handlers: || get(schedules::list),
     },
     Route {
         template: "/api/swarm/schedules/{scheduleId}",
         allow: "DELETE, GET, HEAD, PUT",
+        operations: &[
+            Operation::new(Method::DELETE, Need::Scope("schedules", "manage")),
+            Operation::new(Method::GET, Need::Scope("schedules", "read")),
+            Operation::new(Method::PUT, Need::Scope("schedules", "manage")),
+        ],
         handlers: || get(schedules::show).put(schedules::put).delete(schedules::remove),
+    },
+    Route {
+        template: "/api/whoami",
+        allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Caller)],
+        handlers: || get(tokens::whoami),
+    },
+    Route {
+        template: "/api/tokens",
+        allow: "GET, HEAD, POST",
+        operations: &[
+            Operation::new(Method::GET, Need::Scope("tokens", "read")),
+            Operation::new(Method::POST, Need::Scope("tokens", "manage")),
+        ],
+        handlers: || get(tokens::list).post(tokens::create),
+    },
+    Route {
+        template: "/api/tokens/{tokenId}",
+        allow: "DELETE, GET, HEAD",
+        operations: &[
+            Operation::new(Method::DELETE, Need::Scope("tokens", "manage")),
+            Operation::new(Method::GET, Need::Scope("tokens", "read")),
+        ],
+        handlers: || get(tokens::show).delete(tokens::revoke),
     },
 ];
 
@@ -292,9 +411,12 @@ pub(crate) fn allow(route: RouteId) -> &'static str {
     TABLE[route.0].allow
 }
 
-/// Whether a route answers to a method.
-pub(crate) fn allows(route: RouteId, method: &Method) -> bool {
-    allow(route).split(", ").any(|allowed| allowed == method.as_str())
+/// What a route needs of those who call it by this method; nothing at all, where it does not answer to it.
+pub(crate) fn need(route: RouteId, method: &Method) -> Option<Need> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let operations = TABLE[route.0].operations;
+    let operation = operations.iter().find(|operation| operation.method == *method);
+    operation.map(|operation| operation.need)
 }
 
 /// How much longer than others a route may take to answer, because its caller may ask it to wait.
@@ -341,14 +463,14 @@ fn swarm(app: &App, query: &Query<'_>) -> Result<SwarmId, Problem> {
 }
 
 /// Whose swarm a call is about, where its path takes no other parameter.
-fn call_scope(app: &App, uri: &Uri) -> Result<calls::Scope, Problem> {
-    scope_of(app, &Query::parse(uri.query(), &["swarmId"])?)
+fn call_scope(app: &App, caller: &Caller, uri: &Uri) -> Result<calls::Scope, Problem> {
+    scope_of(app, caller, &Query::parse(uri.query(), &["swarmId"])?)
 }
 
 /// Whose swarm a query is about.
-fn scope_of(app: &App, query: &Query<'_>) -> Result<calls::Scope, Problem> {
+fn scope_of(app: &App, caller: &Caller, query: &Query<'_>) -> Result<calls::Scope, Problem> {
     Ok(calls::Scope {
-        tenant_id: app.tenant.clone(),
+        tenant_id: caller.tenant_id.clone(),
         swarm_id: swarm(app, query)?,
     })
 }
@@ -362,23 +484,12 @@ fn default_run(app: &App) -> Result<RunId, Problem> {
         .ok_or_else(|| invalid("runId", "it is missing and there is no default"))
 }
 
-/// Who does what nobody says to have done.
-fn default_actor() -> Result<ActorId, Problem> {
-    Ok(ActorId::new("api")?)
-}
-
 /// What people say when they call something off.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Order {
     actor_id: Option<ActorId>,
     reason: Option<String>,
-}
-
-impl Order {
-    fn actor(&self) -> Result<ActorId, Problem> {
-        self.actor_id.clone().map_or_else(default_actor, Ok)
-    }
 }
 
 fn matches(template: &str, path: &str) -> bool {
@@ -438,7 +549,7 @@ mod tests {
 
     #[test]
     fn every_route_is_found_by_its_own_path() {
-        for route in TABLE {
+        for route in &TABLE {
             let path = route.template.replace(['{', '}'], "");
             assert_eq!(find(&path).map(template), Some(route.template));
         }
@@ -456,18 +567,19 @@ mod tests {
 
     #[test]
     fn what_is_listed_is_sorted_and_a_get_always_answers_to_head() {
-        for route in TABLE {
+        for route in &TABLE {
             let methods: Vec<&str> = route.allow.split(", ").collect();
             assert!(methods.is_sorted(), "{}", route.template);
-            assert_eq!(
-                methods.contains(&"GET"),
-                methods.contains(&"HEAD"),
-                "{}",
-                route.template
-            );
+            let mut operations: Vec<&str> = route.operations.iter().map(|one| one.method.as_str()).collect();
+            if operations.contains(&"GET") {
+                operations.push("HEAD");
+            }
+            operations.sort_unstable();
+            assert_eq!(methods, operations, "{}", route.template);
         }
         let events = find("/api/swarm/events").unwrap();
-        assert!(allows(events, &Method::POST) && allows(events, &Method::HEAD));
-        assert!(!allows(events, &Method::PUT));
+        assert_eq!(need(events, &Method::POST), Some(Need::Scope("events", "write")));
+        assert_eq!(need(events, &Method::HEAD), Some(Need::Scope("events", "read")));
+        assert_eq!(need(events, &Method::PUT), None);
     }
 }

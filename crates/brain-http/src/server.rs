@@ -51,7 +51,9 @@ pub enum Error {
         source: io::Error,
     },
     /// Others could reach the server, and nothing would protect it.
-    #[error("{host} can be reached by other machines: set STUDIO_BRAIN_ADMIN_TOKEN, or STUDIO_BRAIN_HOST to 127.0.0.1")]
+    #[error(
+        "{host} can be reached by other machines: set STUDIO_BRAIN_ADMIN_TOKEN or STUDIO_BRAIN_AUTH_REQUIRED=true, or STUDIO_BRAIN_HOST to 127.0.0.1"
+    )]
     Unprotected {
         /// The host.
         host: String,
@@ -192,7 +194,7 @@ fn listen(config: &brain_config::Server) -> Result<(TcpListener, SocketAddr), Er
         })?;
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
-        if config.admin_token.is_none() && !address.ip().to_canonical().is_loopback() {
+        if !config.needs_credentials() && !address.ip().to_canonical().is_loopback() {
             return Err(Error::Unprotected { host });
         }
         match listen_on(address) {

@@ -71,7 +71,7 @@ impl Brain {
                     log_file.display()
                 );
             }
-            match super::health::get(&ready).await {
+            match super::health::get(&ready, None).await {
                 Ok((200, _)) => return Ok(brain),
                 Ok((status, body)) => answer = format!("{status} {body}"),
                 Err(_) => {}

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use brain_config::{ExposeSecret as _, SecretString};
 use brain_connectivity::health::{Report, Status};
 use comfy_table::{Table, presets};
 use serde_json::Value;
@@ -23,10 +24,10 @@ pub(crate) fn failed(report: &Report) -> Vec<&str> {
 }
 
 /// Asks until nothing fails any more, for a moment; then the last report.
-pub(super) async fn settled(base_url: &str) -> Result<Report> {
+pub(super) async fn settled(base_url: &str, token: Option<&SecretString>) -> Result<Report> {
     let deadline = Instant::now() + SETTLE_LIMIT;
     loop {
-        let (_, body) = get(&format!("{base_url}/health/dependencies")).await?;
+        let (_, body) = get(&format!("{base_url}/health/dependencies"), token).await?;
         let report: Report = serde_json::from_str(&body).with_context(|| format!("not a health report: {body}"))?;
         if failed(&report).is_empty() || Instant::now() >= deadline {
             return Ok(report);
@@ -35,18 +36,18 @@ pub(super) async fn settled(base_url: &str) -> Result<Report> {
     }
 }
 
-/// A GET request: status and body.
-pub(super) async fn get(url: &str) -> Result<(u16, String)> {
+/// A GET request, with the administrator's token where there is one: status and body.
+pub(super) async fn get(url: &str, token: Option<&SecretString>) -> Result<(u16, String)> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(ANSWER_LIMIT)
         .build()
         .context("no HTTP client")?;
-    let answer = client
-        .get(url)
-        .send()
-        .await
-        .with_context(|| format!("no answer from {url}"))?;
+    let mut request = client.get(url);
+    if let Some(token) = token {
+        request = request.bearer_auth(token.expose_secret());
+    }
+    let answer = request.send().await.with_context(|| format!("no answer from {url}"))?;
     let status = answer.status().as_u16();
     Ok((
         status,

@@ -147,7 +147,7 @@ async fn decide_brain(program: &Path, layout: &Layout, settings: &Settings) -> A
     if !layout.runs_with(Service::Brain, &brain::fingerprint(program, settings)) {
         return Action::Restart("the program or its settings changed");
     }
-    match health::get(&format!("{}/healthz", settings.base_url())).await {
+    match health::get(&format!("{}/healthz", settings.base_url()), None).await {
         Ok(_) => Action::Keep,
         Err(_) => Action::Restart("it does not answer"),
     }
@@ -166,7 +166,7 @@ async fn start_brain(program: PathBuf, layout: &Layout, settings: &Settings) -> 
 
 /// Shows the health table; fails when a dependency that is wanted does not work at all.
 async fn require_health(settings: &Settings) -> Result<()> {
-    let report = health::settled(&settings.base_url()).await?;
+    let report = health::settled(&settings.base_url(), settings.config.server.admin_token.as_ref()).await?;
     println!("{}\n", health::table(&report));
     let failed = health::failed(&report);
     if !failed.is_empty() {

@@ -39,7 +39,7 @@ pub(super) fn must_be_local(head: &Head<'_>, authority: Option<&str>) -> Result<
     }
     Err(Problem::new(
         Kind::ForbiddenHost,
-        "without STUDIO_BRAIN_ADMIN_TOKEN this server answers only to 127.0.0.1, [::1] and localhost in the Host header",
+        "while no credential is configured this server answers only to 127.0.0.1, [::1] and localhost in the Host header",
     ))
 }
 

@@ -134,15 +134,13 @@ fn a_preflight_is_answered_for_allowed_origins_alone() {
 }
 
 #[test]
-fn changes_need_the_token_where_there_is_one() {
-    let admission = admission(Some("right-token"));
-    let token = ("x-studio-brain-admin-token", "right-token");
-    assert_eq!(
-        admit(&admission, Method::POST, EVENTS, &[HERE]).unwrap_err().kind(),
-        Kind::Unauthorized
-    );
-    assert!(admit(&admission, Method::POST, EVENTS, &[HERE, token]).is_ok());
-    assert!(admit(&admission, Method::GET, EVENTS, &[HERE]).is_ok());
+fn a_route_says_what_it_needs() {
+    let need = |method| match admit(&admission(None), method, EVENTS, &[HERE]) {
+        Ok(Admitted::ToRoute(need)) => need,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(need(Method::POST), Need::Scope("events", "write"));
+    assert_eq!(need(Method::HEAD), Need::Scope("events", "read"));
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::{
 
 use axum::http::{HeaderValue, Method, Request, StatusCode, uri::PathAndQuery};
 
-use crate::{app::App, connection::Peer, metrics::CLIENT_CLOSED, problem::Problem, routes::RouteId, trace::Trace};
+use crate::{
+    access::Caller, app::App, connection::Peer, metrics::CLIENT_CLOSED, problem::Problem, routes::RouteId, trace::Trace,
+};
 
 /// Where the lines go; a subscriber can tell them by it.
 const TARGET: &str = "brain_http::request";
@@ -23,6 +25,7 @@ pub(super) struct Record<'a> {
     method: Method,
     path: Option<PathAndQuery>,
     route: Option<RouteId>,
+    caller: Option<Caller>,
     begun: Instant,
     status: u16,
 }
@@ -46,6 +49,7 @@ impl<'a> Record<'a> {
             method: request.method().clone(),
             path: request.uri().path_and_query().cloned(),
             route,
+            caller: None,
             begun: Instant::now(),
             status: CLIENT_CLOSED,
         }
@@ -57,6 +61,11 @@ impl<'a> Record<'a> {
 
     pub(super) fn method(&self) -> &Method {
         &self.method
+    }
+
+    /// It is known who calls; nobody was asked, where there is none.
+    pub(super) fn by(&mut self, caller: Option<Caller>) {
+        self.caller = caller;
     }
 
     /// Says what is behind a problem, where it is more than the caller's mistake.
@@ -104,6 +113,8 @@ impl Drop for Record<'_> {
                 trace.id = self.trace.id().as_str(),
                 method = self.method.as_str(),
                 path = self.path.as_ref().map_or("", |path| shown(path.path())),
+                principal.id = self.caller.as_ref().map(|caller| &*caller.id),
+                tenant.id = self.caller.as_ref().map(|caller| caller.tenant_id.as_str()),
                 status = self.status,
                 duration_ms = took.as_micros() as f64 / 1000.0,
             },

@@ -51,8 +51,10 @@ kinds! {
     InvalidParameter, "invalid-parameter", "Invalid parameter", BAD_REQUEST;
     /// The cursor was not given by this server for this query.
     InvalidCursor, "invalid-cursor", "Invalid cursor", BAD_REQUEST;
-    /// The request changes something and carries no valid token.
+    /// The request carries no valid token, and needs one.
     Unauthorized, "unauthorized", "Unauthorized", UNAUTHORIZED;
+    /// The caller may not do this: its role or its scopes do not cover it.
+    Forbidden, "forbidden", "Forbidden", FORBIDDEN;
     /// The Host header names another machine.
     ForbiddenHost, "forbidden-host", "Forbidden host", FORBIDDEN;
     /// A page of an origin that is not allowed asks.
@@ -89,6 +91,8 @@ kinds! {
     InvalidSchedule, "invalid-schedule", "Invalid schedule", UNPROCESSABLE_ENTITY;
     /// The database cannot hold the data.
     Rejected, "rejected", "Rejected", UNPROCESSABLE_ENTITY;
+    /// The caller used its share.
+    RateLimited, "rate-limited", "Rate limited", TOO_MANY_REQUESTS;
     /// Too many requests wait already.
     Overloaded, "overloaded", "Overloaded", TOO_MANY_REQUESTS;
     /// There are more header fields, or larger ones, than allowed.
@@ -105,7 +109,7 @@ impl Kind {
     /// After how many seconds the same request may succeed, where waiting helps.
     pub(crate) const fn retry_after(self) -> Option<&'static str> {
         match self {
-            Self::Overloaded | Self::Unavailable | Self::Timeout => Some("1"),
+            Self::RateLimited | Self::Overloaded | Self::Unavailable | Self::Timeout => Some("1"),
             _ => None,
         }
     }
@@ -142,6 +146,7 @@ mod tests {
         400 urn:studio-brain:problem:invalid-parameter Invalid parameter
         400 urn:studio-brain:problem:invalid-cursor Invalid cursor
         401 urn:studio-brain:problem:unauthorized Unauthorized
+        403 urn:studio-brain:problem:forbidden Forbidden
         403 urn:studio-brain:problem:forbidden-host Forbidden host
         403 urn:studio-brain:problem:forbidden-origin Forbidden origin
         404 urn:studio-brain:problem:not-found Not found
@@ -160,6 +165,7 @@ mod tests {
         422 urn:studio-brain:problem:dependency-cycle Dependency cycle
         422 urn:studio-brain:problem:invalid-schedule Invalid schedule
         422 urn:studio-brain:problem:rejected Rejected
+        429 urn:studio-brain:problem:rate-limited Rate limited
         429 urn:studio-brain:problem:overloaded Overloaded
         431 urn:studio-brain:problem:headers-too-large Headers too large
         500 urn:studio-brain:problem:internal Internal error

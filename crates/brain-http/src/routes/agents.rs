@@ -14,8 +14,9 @@ use brain_swarm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Segment, call_scope, default_actor, default_run, segment, swarm};
+use super::{Segment, call_scope, default_run, segment, swarm};
 use crate::{
+    access::Caller,
     app::App,
     cursor::{List, Scope},
     object::{self, Object},
@@ -32,10 +33,10 @@ struct Page {
 }
 
 /// Agents of a swarm by id, by page.
-pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["swarmId", "status", "cursor", "limit"])?;
     let mut wanted = agents::Query {
-        tenant_id: app.tenant.clone(),
+        tenant_id: caller.tenant_id.clone(),
         swarm_id: swarm(&app, &query)?,
         live: query.one_of("status", &[("live", true), ("lost", false)])?,
         after: None,
@@ -55,9 +56,14 @@ pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
 }
 
 /// An agent joins, or joins again with other properties.
-pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let scope = call_scope(&app, request.uri())?;
+pub(crate) async fn register(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let scope = call_scope(&app, &caller, request.uri())?;
     let agent: Registration = object::read(&app, request).await?;
+    caller.speaks_as(&agent.agent_id)?;
     let run = default_run(&app)?;
     let agent = app.services.calls.register_agent(&scope, &run, agent).await?;
     reply::json(StatusCode::OK, &agent)
@@ -73,10 +79,12 @@ struct Pulse {
 /// An agent says that it lives and what it works on, and learns what it lost.
 pub(crate) async fn heartbeat(
     State(app): State<Arc<App>>,
+    caller: Caller,
     path: Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (agent, scope): (ActorId, _) = (segment("agentId", path)?, call_scope(&app, request.uri())?);
+    let (agent, scope): (ActorId, _) = (segment("agentId", path)?, call_scope(&app, &caller, request.uri())?);
+    caller.speaks_as(&agent)?;
     let pulse: Pulse = object::read_any(&app, request).await?;
     let holds: Vec<Hold> = pulse.tasks.into_iter().map(|Object(hold)| hold).collect();
     // Each statement stands for itself: no need to detach them from the connection.
@@ -91,19 +99,35 @@ struct Drain {
 }
 
 /// An agent is to finish what it has and is given nothing new.
-pub(crate) async fn drain(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    set_draining(&app, path, request, true).await
+pub(crate) async fn drain(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    set_draining(&app, &caller, path, request, true).await
 }
 
 /// An agent is given tasks again.
-pub(crate) async fn resume(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    set_draining(&app, path, request, false).await
+pub(crate) async fn resume(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    set_draining(&app, &caller, path, request, false).await
 }
 
-async fn set_draining(app: &App, path: Segment, request: Request, draining: bool) -> Result<Response, Problem> {
-    let (agent, scope): (ActorId, _) = (segment("agentId", path)?, call_scope(app, request.uri())?);
+async fn set_draining(
+    app: &App,
+    caller: &Caller,
+    path: Segment,
+    request: Request,
+    draining: bool,
+) -> Result<Response, Problem> {
+    let (agent, scope): (ActorId, _) = (segment("agentId", path)?, call_scope(app, caller, request.uri())?);
     let given: Drain = object::read_any(app, request).await?;
-    let actor = given.actor_id.map_or_else(default_actor, Ok)?;
+    let actor = caller.actor(given.actor_id)?;
     let agent = app.services.calls.drain_agent(&scope, &agent, &actor, draining).await?;
     reply::json(StatusCode::OK, &agent)
 }

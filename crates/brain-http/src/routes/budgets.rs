@@ -14,8 +14,9 @@ use brain_swarm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Order, Segment, call_scope, default_actor, default_run, segment, swarm};
+use super::{Order, Segment, call_scope, default_run, segment, swarm};
 use crate::{
+    access::Caller,
     app::App,
     cursor::{List, Scope},
     object,
@@ -32,10 +33,10 @@ struct Page {
 }
 
 /// Budgets of a swarm by id, by page.
-pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["swarmId", "state", "cursor", "limit"])?;
     let mut wanted = budgets::Query {
-        tenant_id: app.tenant.clone(),
+        tenant_id: caller.tenant_id.clone(),
         swarm_id: swarm(&app, &query)?,
         state: query.get("state")?,
         after: None,
@@ -55,11 +56,16 @@ pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
 }
 
 /// One budget.
-pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let budget: BudgetId = segment("budgetId", path)?;
     let query = Query::parse(uri.query(), &["swarmId"])?;
     let swarm = swarm(&app, &query)?;
-    match budgets::get(&app.services.postgres, &app.tenant, &swarm, &budget).await? {
+    match budgets::get(&app.services.postgres, &caller.tenant_id, &swarm, &budget).await? {
         Some(budget) => reply::json(StatusCode::OK, &budget),
         None => Err(Problem::new(
             Kind::NotFound,
@@ -69,10 +75,10 @@ pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -
 }
 
 /// Makes a budget.
-pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let scope = call_scope(&app, request.uri())?;
+pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
+    let scope = call_scope(&app, &caller, request.uri())?;
     let budget: NewBudget = object::read(&app, request).await?;
-    let (run, actor) = (default_run(&app)?, default_actor()?);
+    let (run, actor) = (default_run(&app)?, caller.actor(None)?);
     let budget = app.services.calls.create_budget(&scope, (&run, &actor), budget).await?;
     reply::json(StatusCode::CREATED, &budget)
 }
@@ -86,10 +92,15 @@ struct Raise {
 }
 
 /// Gives a budget more.
-pub(crate) async fn raise(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (budget, scope): (BudgetId, _) = (segment("budgetId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn raise(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (budget, scope): (BudgetId, _) = (segment("budgetId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Raise = object::read(&app, request).await?;
-    let actor = given.actor_id.map_or_else(default_actor, Ok)?;
+    let actor = caller.actor(given.actor_id)?;
     let (run, calls) = (default_run(&app)?, app.services.calls.clone());
     // The tasks that waited for it go on in batches; a caller that hangs up must not come between them.
     let raising = app.to_the_end(async move {
@@ -101,10 +112,19 @@ pub(crate) async fn raise(State(app): State<Arc<App>>, path: Segment, request: R
 }
 
 /// Stops a budget with its tree.
-pub(crate) async fn stop(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (budget, scope): (BudgetId, _) = (segment("budgetId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn stop(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (budget, scope): (BudgetId, _) = (segment("budgetId", path)?, call_scope(&app, &caller, request.uri())?);
     let order: Order = object::read_any(&app, request).await?;
-    let (actor, run, calls) = (order.actor()?, default_run(&app)?, app.services.calls.clone());
+    let (actor, run, calls) = (
+        caller.actor(order.actor_id)?,
+        default_run(&app)?,
+        app.services.calls.clone(),
+    );
     let stopping = app.to_the_end(async move {
         let stopped = calls.stop_budget(&scope, (&run, &actor), &budget, order.reason.as_deref());
         Ok(stopped.await?)

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{Segment, events, segment};
 use crate::{
+    access::Caller,
     app::App,
     body,
     cursor::{List, Scope},
@@ -32,14 +33,14 @@ struct Page {
 const SHOWN_CHARS: usize = 2048;
 
 /// Dead letters, the newest first, by page.
-pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["status", "reason", "cursor", "limit"])?;
     let status: Option<Status> = query.get("status")?;
     let reason: Option<Reason> = query.get("reason")?;
     let scope = Scope::new(List::DeadLetters, &[query.text("status"), query.text("reason")]);
     let before = query.text("cursor").map(|cursor| scope.decode_as(cursor)).transpose()?;
     let wanted = dead_letters::Query {
-        tenant_id: app.tenant.clone(),
+        tenant_id: caller.tenant_id.clone(),
         status,
         reason,
         before,
@@ -62,22 +63,32 @@ pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
 }
 
 /// One dead letter with its bytes.
-pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let id = letter_id(path)?;
     Query::parse(uri.query(), &[])?;
-    match dead_letters::get(&app.services.postgres, &app.tenant, id).await? {
+    match dead_letters::get(&app.services.postgres, &caller.tenant_id, id).await? {
         Some(letter) => reply::json(StatusCode::OK, &letter),
         None => Err(Problem::new(Kind::NotFound, "there is no such dead letter")),
     }
 }
 
 /// Publishes what a dead letter holds, or the mended event of the body.
-pub(crate) async fn replay(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn replay(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
     let id = letter_id(path)?;
     Query::parse(request.uri().query(), &[])?;
-    let body = body::read(request.into_body(), app.body_limits).await?;
+    let body = body::read(request, app.body_limits).await?;
     let corrected = (!body.trim_ascii().is_empty()).then(|| body.to_vec());
-    let (services, tenant) = (app.services.clone(), app.tenant.clone());
+    let (services, tenant) = (app.services.clone(), caller.tenant_id.clone());
     // Publishing and marking the letter are two steps; a caller that hangs up must not come between them.
     let replay = async move {
         let replayed = dead_letters::replay(
@@ -99,10 +110,15 @@ fn letter_id(path: Segment) -> Result<Uuid, Problem> {
 }
 
 /// Gives a dead letter up.
-pub(crate) async fn discard(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn discard(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let id = letter_id(path)?;
     Query::parse(uri.query(), &[])?;
-    let (postgres, tenant) = (app.services.postgres.clone(), app.tenant.clone());
+    let (postgres, tenant) = (app.services.postgres.clone(), caller.tenant_id.clone());
     app.to_the_end(async move { Ok(dead_letters::discard(&postgres, &tenant, id).await?) })
         .await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))

@@ -23,6 +23,7 @@ use serde::Serialize;
 use self::cloud::Mode;
 pub(crate) use self::stream::{HEARTBEAT, follow};
 use crate::{
+    access::Caller,
     app::App,
     body,
     cursor::{List, Scope},
@@ -61,17 +62,22 @@ struct Page {
 /// The handler itself may be dropped at any moment: what it has handed to the publisher is committed.
 pub(crate) async fn publish(
     State(app): State<Arc<App>>,
+    caller: Caller,
     Extension(trace): Extension<Trace>,
     request: Request,
 ) -> Result<Response, Problem> {
     Query::parse(request.uri().query(), &[])?;
     let mode = Mode::of(request.headers())?;
-    let bytes = body::read(request.into_body(), app.body_limits).await?;
+    let bytes = body::read(request, app.body_limits).await?;
     let defaults = Defaults {
         traceparent: Some(trace.traceparent()),
         ..app.services.defaults.clone()
     };
-    let events = read(mode, bytes, app.services.max_event_bytes, defaults).await?;
+    let mut events = read(mode, bytes, app.services.max_event_bytes, defaults).await?;
+    for event in &mut events {
+        caller.speaks_as(&event.actor_id)?;
+        event.tenant_id = caller.tenant_id.clone();
+    }
     receipt(app.services.publisher.publish(events).await?)
 }
 
@@ -91,14 +97,19 @@ async fn read(mode: Mode, bytes: Bytes, max_event_bytes: usize, defaults: Defaul
 }
 
 /// Events of a swarm in their order, by page. With `waitMs` an empty page is answered as soon as there is something for it.
-pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let query = Query::parse(
         uri.query(),
         &[
             "swarmId", "runId", "type", "actorId", "cursor", "after", "limit", "waitMs",
         ],
     )?;
-    let selection = stream::selection(&app, &query)?;
+    let selection = stream::selection(&app, &caller, &query)?;
     let wait = match query.get::<u64>("waitMs")?.map(Duration::from_millis) {
         Some(wait) if wait > MAX_WAIT => {
             let most = MAX_WAIT.as_millis();

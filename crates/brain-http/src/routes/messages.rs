@@ -19,8 +19,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Segment, call_scope, default_actor, scope_of, segment};
+use super::{Segment, call_scope, scope_of, segment};
 use crate::{
+    access::Caller,
     app::App,
     object,
     problem::Problem,
@@ -38,9 +39,9 @@ struct Given {
 }
 
 impl Given {
-    fn read(self) -> Result<Message, Problem> {
+    fn read(self, caller: &Caller) -> Result<Message, Problem> {
         Ok(Message {
-            actor_id: self.actor_id.map_or_else(default_actor, Ok)?,
+            actor_id: caller.actor(self.actor_id)?,
             message: self.message,
             data: self.data,
             task_id: self.task_id,
@@ -68,28 +69,39 @@ struct Heard {
 /// Says something to an agent.
 pub(crate) async fn to_agent(
     State(app): State<Arc<App>>,
+    caller: Caller,
     path: Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (agent, scope): (ActorId, _) = (segment("agentId", path)?, call_scope(&app, request.uri())?);
-    let message = object::read::<Given>(&app, request).await?.read()?;
+    let (agent, scope): (ActorId, _) = (segment("agentId", path)?, call_scope(&app, &caller, request.uri())?);
+    let message = object::read::<Given>(&app, request).await?.read(&caller)?;
     let said = app.services.calls.message_agent(&scope, &agent, message).await?;
     reply::json(StatusCode::OK, &said)
 }
 
 /// Says something to all that work in a run.
-pub(crate) async fn to_run(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (run, scope): (RunId, _) = (segment("runId", path)?, call_scope(&app, request.uri())?);
-    let message = object::read::<Given>(&app, request).await?.read()?;
+pub(crate) async fn to_run(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (run, scope): (RunId, _) = (segment("runId", path)?, call_scope(&app, &caller, request.uri())?);
+    let message = object::read::<Given>(&app, request).await?.read(&caller)?;
     must_be_known(&app, &scope, &run).await?;
     let said = app.services.calls.message_run(&scope, &run, message).await?;
     reply::json(StatusCode::OK, &said)
 }
 
 /// What was said to an agent.
-pub(crate) async fn of_agent(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn of_agent(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let agent: ActorId = segment("agentId", path)?;
-    let (scope, after, limit) = wanted(&app, &uri)?;
+    let (scope, after, limit) = wanted(&app, &caller, &uri)?;
     let said = app.services.calls.agent_messages(&scope, &agent, after, limit).await?;
     // An inbox that nobody will ever write to must not look like one that is empty.
     if said.is_empty()
@@ -103,9 +115,14 @@ pub(crate) async fn of_agent(State(app): State<Arc<App>>, path: Segment, uri: Ur
 }
 
 /// What was said to a run.
-pub(crate) async fn of_run(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn of_run(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let run: RunId = segment("runId", path)?;
-    let (scope, after, limit) = wanted(&app, &uri)?;
+    let (scope, after, limit) = wanted(&app, &caller, &uri)?;
     let said = app.services.calls.run_messages(&scope, &run, after, limit).await?;
     if said.is_empty() {
         must_be_known(&app, &scope, &run).await?;
@@ -120,14 +137,14 @@ async fn must_be_known(app: &App, scope: &calls::Scope, run: &RunId) -> Result<(
     }
 }
 
-fn wanted(app: &App, uri: &Uri) -> Result<(calls::Scope, i64, usize), Problem> {
+fn wanted(app: &App, caller: &Caller, uri: &Uri) -> Result<(calls::Scope, i64, usize), Problem> {
     let query = Query::parse(uri.query(), &["swarmId", "after", "limit"])?;
     let after: i64 = match query.text("after").map(str::parse) {
         None => 0,
         Some(Ok(after)) if after >= 0 => after,
         Some(_) => return Err(invalid("after", "it must be a sequence number, 0 or more")),
     };
-    Ok((scope_of(app, &query)?, after, query.limit()?))
+    Ok((scope_of(app, caller, &query)?, after, query.limit()?))
 }
 
 fn page(said: Vec<StoredEvent>, after: i64) -> Result<Response, Problem> {

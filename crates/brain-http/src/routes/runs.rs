@@ -14,8 +14,9 @@ use brain_swarm::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Order, Segment, call_scope, default_actor, segment, swarm};
+use super::{Order, Segment, call_scope, segment, swarm};
 use crate::{
+    access::Caller,
     app::App,
     cursor::{List, Scope},
     object,
@@ -32,10 +33,10 @@ struct Page {
 }
 
 /// Runs of a swarm by id, by page.
-pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["swarmId", "state", "cursor", "limit"])?;
     let mut wanted = runs::Query {
-        tenant_id: app.tenant.clone(),
+        tenant_id: caller.tenant_id.clone(),
         swarm_id: swarm(&app, &query)?,
         state: query.get("state")?,
         after: None,
@@ -55,11 +56,16 @@ pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
 }
 
 /// One run.
-pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let run: RunId = segment("runId", path)?;
     let query = Query::parse(uri.query(), &["swarmId"])?;
     let swarm = swarm(&app, &query)?;
-    match runs::get(&app.services.postgres, &app.tenant, &swarm, &run).await? {
+    match runs::get(&app.services.postgres, &caller.tenant_id, &swarm, &run).await? {
         Some(run) => reply::json(StatusCode::OK, &run),
         None => Err(Problem::new(
             Kind::NotFound,
@@ -69,10 +75,15 @@ pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -
 }
 
 /// Calls a run off.
-pub(crate) async fn cancel(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (run, scope): (RunId, _) = (segment("runId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (run, scope): (RunId, _) = (segment("runId", path)?, call_scope(&app, &caller, request.uri())?);
     let order: Order = object::read_any(&app, request).await?;
-    let (actor, calls) = (order.actor()?, app.services.calls.clone());
+    let (actor, calls) = (caller.actor(order.actor_id)?, app.services.calls.clone());
     // Its tasks are cancelled in batches; a caller that hangs up must not come between them.
     let cancelling = app.to_the_end(async move {
         let cancelled = calls.cancel_run(&scope, &run, &actor, order.reason.as_deref());
@@ -89,10 +100,15 @@ struct End {
 }
 
 /// Ends a run, and sums it up.
-pub(crate) async fn finish(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (run, scope): (RunId, _) = (segment("runId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn finish(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (run, scope): (RunId, _) = (segment("runId", path)?, call_scope(&app, &caller, request.uri())?);
     let end: End = object::read_any(&app, request).await?;
-    let actor = end.actor_id.map_or_else(default_actor, Ok)?;
+    let actor = caller.actor(end.actor_id)?;
     let summary = end.summary.map(Value::Object);
     let run = app.services.calls.finish_run(&scope, &run, &actor, summary).await?;
     reply::json(StatusCode::OK, &run)

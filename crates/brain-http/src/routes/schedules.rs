@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::{Segment, segment, swarm};
 use crate::{
+    access::Caller,
     app::App,
     body,
     cursor::{List, Scope},
@@ -59,15 +60,17 @@ fn enabled() -> bool {
 }
 
 /// Stores a schedule, new or in place of the one with its id.
-pub(crate) async fn put(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
     let query = Query::parse(request.uri().query(), &["swarmId"])?;
-    let key = key(&app, path, &query)?;
-    let body = body::read(request.into_body(), app.body_limits).await?;
+    let key = key(&app, &caller, path, &query)?;
+    let body = body::read(request, app.body_limits).await?;
     let given = read(&body)?;
-    let actor_id = match given.actor_id {
-        Some(actor) => actor,
-        None => ActorId::new("api")?,
-    };
+    let actor_id = caller.actor(given.actor_id)?;
     let wish = Wish {
         cron: given.cron,
         time_zone: given.time_zone,
@@ -90,10 +93,10 @@ pub(crate) async fn put(State(app): State<Arc<App>>, path: Segment, request: Req
 }
 
 /// Schedules of a swarm by id, by page.
-pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["swarmId", "cursor", "limit"])?;
     let mut wanted = schedules::Query {
-        tenant_id: app.tenant.clone(),
+        tenant_id: caller.tenant_id.clone(),
         swarm_id: swarm(&app, &query)?,
         after: None,
         limit: query.limit()?,
@@ -112,9 +115,14 @@ pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
 }
 
 /// One schedule.
-pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["swarmId"])?;
-    let key = key(&app, path, &query)?;
+    let key = key(&app, &caller, path, &query)?;
     match schedules::get(&app.services.postgres, &key).await? {
         Some(schedule) => reply::json(StatusCode::OK, &schedule),
         None => Err(unknown(&key)),
@@ -122,9 +130,14 @@ pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -
 }
 
 /// Removes a schedule; the tasks that it created stay.
-pub(crate) async fn remove(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["swarmId"])?;
-    let key = key(&app, path, &query)?;
+    let key = key(&app, &caller, path, &query)?;
     // One statement, which is done or not done: no need to detach it from the connection.
     if schedules::delete(&app.services.postgres, &key).await? {
         Ok(reply::empty(StatusCode::NO_CONTENT))
@@ -133,10 +146,10 @@ pub(crate) async fn remove(State(app): State<Arc<App>>, path: Segment, uri: Uri)
     }
 }
 
-fn key(app: &App, path: Segment, query: &Query<'_>) -> Result<Key, Problem> {
+fn key(app: &App, caller: &Caller, path: Segment, query: &Query<'_>) -> Result<Key, Problem> {
     let schedule_id: ScheduleId = segment("scheduleId", path)?;
     Ok(Key {
-        tenant_id: app.tenant.clone(),
+        tenant_id: caller.tenant_id.clone(),
         swarm_id: swarm(app, query)?,
         schedule_id,
     })

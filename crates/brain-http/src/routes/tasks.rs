@@ -25,6 +25,7 @@ pub(crate) use self::{
 };
 use super::{Segment, segment, swarm};
 use crate::{
+    access::Caller,
     app::App,
     cursor::{List, Scope},
     problem::{Kind, Problem},
@@ -40,13 +41,13 @@ struct Page {
 }
 
 /// Tasks of a swarm by id, by page.
-pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(
         uri.query(),
         &["swarmId", "runId", "status", "agentId", "cursor", "limit"],
     )?;
     let mut wanted = tasks::Query {
-        tenant_id: app.tenant.clone(),
+        tenant_id: caller.tenant_id.clone(),
         swarm_id: swarm(&app, &query)?,
         run_id: query.get("runId")?,
         status: query.get("status")?,
@@ -76,11 +77,16 @@ pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
 }
 
 /// One task.
-pub(crate) async fn show(State(app): State<Arc<App>>, path: Segment, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let task: TaskId = segment("taskId", path)?;
     let query = Query::parse(uri.query(), &["swarmId"])?;
     let swarm = swarm(&app, &query)?;
-    match tasks::get(&app.services.postgres, &app.tenant, &swarm, &task).await? {
+    match tasks::get(&app.services.postgres, &caller.tenant_id, &swarm, &task).await? {
         Some(task) => reply::json(StatusCode::OK, &task),
         None => Err(Problem::new(
             Kind::NotFound,

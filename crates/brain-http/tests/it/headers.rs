@@ -149,7 +149,7 @@ async fn pages_may_call_from_allowed_origins_alone() {
 }
 
 #[tokio::test]
-async fn changes_need_the_token_where_one_is_set() {
+async fn every_request_needs_the_token_where_one_is_set() {
     let mut setup = Setup::new().await;
     setup.config.server.admin_token = Some("a-long-enough-token".into());
     let brain = setup.start();
@@ -186,15 +186,13 @@ async fn changes_need_the_token_where_one_is_set() {
             .status(),
         201
     );
+    assert_eq!(brain.get(EVENTS).send().await.unwrap().status(), 401, "a reader too");
+    let read = brain.get(EVENTS).header("host", "brain.example");
+    let read = read.bearer_auth("a-long-enough-token").send().await.unwrap();
+    assert_eq!(read.status(), 200, "any Host");
     assert_eq!(
-        brain
-            .get(EVENTS)
-            .header("host", "brain.example")
-            .send()
-            .await
-            .unwrap()
-            .status(),
+        brain.get("/healthz").send().await.unwrap().status(),
         200,
-        "any Host, any reader"
+        "probes have no token"
     );
 }

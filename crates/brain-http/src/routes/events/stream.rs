@@ -3,7 +3,11 @@
 //! Invariants: nothing is kept for a caller that does not read: what it has not taken is read from the database when it does; the
 //! id of each message is the `seq` after which a reconnecting client goes on.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -23,6 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::{Caller, limits},
     app::App,
     exchange::Streaming,
     problem::{Kind, Problem},
@@ -41,10 +46,10 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// Which events a query is about.
-pub(super) fn selection(app: &App, query: &Query<'_>) -> Result<Selection, Problem> {
+pub(super) fn selection(app: &App, caller: &Caller, query: &Query<'_>) -> Result<Selection, Problem> {
     let kind: Option<EventType> = query.get("type")?;
     Ok(Selection {
-        tenant_id: app.tenant.clone(),
+        tenant_id: caller.tenant_id.clone(),
         swarm_id: swarm(app, query)?,
         run_id: query.get("runId")?,
         kind: kind.map(|kind| kind.as_str().to_owned()),
@@ -53,9 +58,14 @@ pub(super) fn selection(app: &App, query: &Query<'_>) -> Result<Selection, Probl
 }
 
 /// Follows the events of a swarm: after `Last-Event-ID`, else after `after`, else from now on.
-pub(crate) async fn follow(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn follow(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["swarmId", "runId", "type", "actorId", "after"])?;
-    let selection = selection(&app, &query)?;
+    let selection = selection(&app, &caller, &query)?;
     let after = match headers.get(LAST_EVENT_ID) {
         Some(id) => Some(seq("Last-Event-ID", id.to_str().unwrap_or_default())?),
         None => query.text("after").map(|after| seq("after", after)).transpose()?,
@@ -64,12 +74,13 @@ pub(crate) async fn follow(State(app): State<Arc<App>>, headers: HeaderMap, uri:
         let detail = format!("{} event streams are open, and no more are served", App::MAX_STREAMS);
         Problem::new(Kind::Overloaded, detail)
     })?;
+    let share = app.usage.stream(&caller, Instant::now())?;
     let follower = app.services.tails.follow(selection, after).await?;
     let feed = Feed {
         state: Phase::Opening,
         follower,
         draining: app.draining.clone(),
-        _place: Place::taken(permit, app.metrics.event_streams.clone()),
+        _place: Place::taken(permit, share, app.metrics.event_streams.clone()),
     };
     let mut response = Response::new(Body::from_stream(stream::unfold(feed, Feed::chunk)));
     response.extensions_mut().insert(Streaming);
@@ -111,12 +122,18 @@ struct Feed {
 struct Place {
     gauge: Gauge,
     _permit: OwnedSemaphorePermit,
+    /// The one among those of its caller.
+    _share: limits::Place,
 }
 
 impl Place {
-    fn taken(permit: OwnedSemaphorePermit, gauge: Gauge) -> Self {
+    fn taken(permit: OwnedSemaphorePermit, share: limits::Place, gauge: Gauge) -> Self {
         gauge.increment(1);
-        Self { gauge, _permit: permit }
+        Self {
+            gauge,
+            _permit: permit,
+            _share: share,
+        }
     }
 }
 

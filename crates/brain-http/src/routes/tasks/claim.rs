@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use super::super::call_scope;
 use crate::{
+    access::Caller,
     app::App,
     object,
     problem::{Kind, Problem},
@@ -45,9 +46,10 @@ fn one() -> usize {
 }
 
 /// Gives an agent tasks. Dropped when the caller hangs up: a claim that waits is then forgotten.
-pub(crate) async fn claim(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let scope = call_scope(&app, request.uri())?;
+pub(crate) async fn claim(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
+    let scope = call_scope(&app, &caller, request.uri())?;
     let given: Given = object::read(&app, request).await?;
+    caller.speaks_as(&given.agent_id)?;
     let ask = Ask {
         agent_id: given.agent_id,
         max: given.max,

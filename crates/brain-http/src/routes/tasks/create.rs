@@ -11,8 +11,9 @@ use brain_swarm::calls::{Created, NewTask};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::super::{call_scope, default_actor, default_run};
+use super::super::{call_scope, default_run};
 use crate::{
+    access::Caller,
     app::App,
     body,
     object::{self, Object},
@@ -36,13 +37,14 @@ enum Given {
 /// Stores tasks. What was handed over is stored, also when the caller hangs up.
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
+    caller: Caller,
     Extension(trace): Extension<Trace>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let scope = call_scope(&app, request.uri())?;
-    let bytes = body::read(request.into_body(), app.body_limits).await?;
+    let scope = call_scope(&app, &caller, request.uri())?;
+    let bytes = body::read(request, app.body_limits).await?;
     let given = object::aside(bytes, read).await?;
-    let (run, actor) = (default_run(&app)?, default_actor()?);
+    let (run, actor) = (default_run(&app)?, caller.actor(None)?);
     let store = async |mut tasks: Vec<NewTask>| {
         for task in &mut tasks {
             task.traceparent = Some(trace.traceparent());

@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::super::{Segment, call_scope, segment};
 use crate::{
+    access::Caller,
     app::App,
     object::{self, Object},
     problem::{Fault, Kind, Problem},
@@ -40,11 +41,13 @@ struct Completion {
 /// A task ended well.
 pub(crate) async fn complete(
     State(app): State<Arc<App>>,
+    caller: Caller,
     path: Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (task_id, scope) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+    let (task_id, scope) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Completion = object::read(&app, request).await?;
+    caller.speaks_as(&given.agent_id)?;
     let finished = Finished {
         task_id,
         fencing_token: given.fencing_token,
@@ -71,9 +74,15 @@ fn yes() -> bool {
 }
 
 /// An attempt ended badly.
-pub(crate) async fn fail(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (task_id, scope) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn fail(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (task_id, scope) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Failure = object::read(&app, request).await?;
+    caller.speaks_as(&given.agent_id)?;
     let finished = Finished {
         task_id,
         fencing_token: given.fencing_token,
@@ -96,9 +105,15 @@ struct Return {
 }
 
 /// A worker gives a task back.
-pub(crate) async fn release(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (task_id, scope) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn release(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (task_id, scope) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Return = object::read(&app, request).await?;
+    caller.speaks_as(&given.agent_id)?;
     let finished = Finished {
         task_id,
         fencing_token: given.fencing_token,
@@ -125,11 +140,13 @@ struct Advance {
 /// A worker says how far it is.
 pub(crate) async fn progress(
     State(app): State<Arc<App>>,
+    caller: Caller,
     path: Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Advance = object::read(&app, request).await?;
+    caller.speaks_as(&given.agent_id)?;
     let holder = Holder {
         agent_id: given.agent_id,
         fencing_token: given.fencing_token,
@@ -164,9 +181,15 @@ struct Receipt {
 }
 
 /// A worker publishes events that belong to a task.
-pub(crate) async fn emit(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn emit(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Emission = object::read(&app, request).await?;
+    caller.speaks_as(&given.agent_id)?;
     if given.events.is_empty() || given.events.len() > MAX_EVENTS {
         let detail = format!("a call emits 1 to {MAX_EVENTS} events, not {}", given.events.len());
         return Err(Problem::new(Kind::InvalidRequest, detail));
@@ -249,9 +272,10 @@ struct Refused {
 }
 
 /// Several tasks ended, each for itself.
-pub(crate) async fn finish(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let scope = call_scope(&app, request.uri())?;
+pub(crate) async fn finish(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
+    let scope = call_scope(&app, &caller, request.uri())?;
     let given: Ends = object::read(&app, request).await?;
+    caller.speaks_as(&given.agent_id)?;
     let mut finished = Vec::with_capacity(given.results.len());
     let mut faults = Vec::new();
     for (index, Object(end)) in given.results.into_iter().enumerate() {

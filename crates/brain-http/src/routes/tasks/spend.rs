@@ -14,7 +14,7 @@ use brain_swarm::{
 use serde::Deserialize;
 
 use super::super::{Segment, call_scope, segment};
-use crate::{app::App, object, problem::Problem, reply};
+use crate::{access::Caller, app::App, object, problem::Problem, reply};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -25,9 +25,15 @@ struct Reservation {
 }
 
 /// Reserves units.
-pub(crate) async fn reserve(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn reserve(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Reservation = object::read(&app, request).await?;
+    caller.speaks_as(&given.agent_id)?;
     let holder = Holder {
         agent_id: given.agent_id,
         fencing_token: given.fencing_token,
@@ -46,9 +52,15 @@ struct Settlement {
 }
 
 /// Says what was spent of a reservation.
-pub(crate) async fn settle(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn settle(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Settlement = object::read(&app, request).await?;
+    caller.speaks_as(&given.agent_id)?;
     let holder = Holder {
         agent_id: given.agent_id,
         fencing_token: given.fencing_token,

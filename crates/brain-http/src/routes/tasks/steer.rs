@@ -10,14 +10,19 @@ use axum::{
 use brain_swarm::ids::{ActorId, TaskId};
 use serde::Deserialize;
 
-use super::super::{Order, Segment, call_scope, default_actor, segment};
-use crate::{app::App, object, problem::Problem, reply};
+use super::super::{Order, Segment, call_scope, segment};
+use crate::{access::Caller, app::App, object, problem::Problem, reply};
 
 /// Calls a task off.
-pub(crate) async fn cancel(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let order: Order = object::read_any(&app, request).await?;
-    let (actor, reason) = (order.actor()?, order.reason.as_deref());
+    let (actor, reason) = (caller.actor(order.actor_id)?, order.reason.as_deref());
     let changed = app.services.calls.cancel_task(&scope, &task, &actor, reason).await?;
     reply::json(StatusCode::OK, &changed)
 }
@@ -32,12 +37,13 @@ struct Reassignment {
 /// Gives a task to an agent.
 pub(crate) async fn reassign(
     State(app): State<Arc<App>>,
+    caller: Caller,
     path: Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Reassignment = object::read(&app, request).await?;
-    let actor = given.actor_id.map_or_else(default_actor, Ok)?;
+    let actor = caller.actor(given.actor_id)?;
     let changed = app.services.calls.reassign_task(&scope, &task, &given.agent_id, &actor);
     reply::json(StatusCode::OK, &changed.await?)
 }
@@ -49,10 +55,15 @@ struct Retry {
 }
 
 /// Gives a task that ended badly another try.
-pub(crate) async fn retry(State(app): State<Arc<App>>, path: Segment, request: Request) -> Result<Response, Problem> {
-    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, request.uri())?);
+pub(crate) async fn retry(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Retry = object::read_any(&app, request).await?;
-    let actor = given.actor_id.map_or_else(default_actor, Ok)?;
+    let actor = caller.actor(given.actor_id)?;
     let changed = app.services.calls.retry_task(&scope, &task, &actor).await?;
     reply::json(StatusCode::OK, &changed)
 }

@@ -1,0 +1,20 @@
+//! Who calls, and what they may do: roles, scopes, tokens, tenants.
+//!
+//! Invariants: every answer of a route that is not public is given to a [`Principal`]; the tenant of whatever a handler reads
+//! or changes is the one of its principal and comes from nowhere else; no secret of a token is stored, logged or shown after
+//! its creation.
+
+pub(crate) mod gate;
+pub(crate) mod limits;
+pub(crate) mod principal;
+mod role;
+mod scope;
+mod token;
+pub mod tokens;
+
+pub(crate) use self::principal::{Caller, Principal};
+pub use self::{
+    role::Role,
+    scope::{InvalidScope, Scope, Scopes},
+    token::{InvalidToken, Token, TokenId},
+};

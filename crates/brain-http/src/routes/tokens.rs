@@ -1,0 +1,191 @@
+//! `/api/tokens`: giving, listing and revoking API tokens; `/api/whoami`: what the caller's own credential allows.
+//!
+//! Invariants: nobody gives what they do not have: the role, the scopes and the tenant of a new token lie within those of the
+//! caller; a tenant's administrator sees the tokens of that tenant alone.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use brain_config::ExposeSecret as _;
+use brain_swarm::ids::{ActorId, TenantId};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Segment, segment};
+use crate::{
+    access::{
+        Caller, Principal, Role, Scope, TokenId,
+        tokens::{self, NewToken, StoredToken},
+    },
+    app::App,
+    cursor::{self, List},
+    object,
+    problem::{Kind, Problem},
+    query::Query,
+    reply,
+};
+
+/// The longest that a token may be valid, in milliseconds: a hundred years.
+const MAX_LIFE_MS: i64 = 100 * 365 * 24 * 3_600_000;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    tokens: Vec<StoredToken>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Receipt {
+    /// The token itself. It is shown here and never again.
+    token: String,
+    #[serde(flatten)]
+    stored: StoredToken,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Given {
+    name: ActorId,
+    role: Role,
+    #[serde(default)]
+    scopes: Vec<Scope>,
+    tenant_id: Option<TenantId>,
+    #[serde(default)]
+    bound: bool,
+    expires_in_ms: Option<i64>,
+    requests_per_second: Option<i32>,
+    max_streams: Option<i32>,
+    max_body_bytes: Option<i32>,
+}
+
+/// Who the caller is, and what it may do.
+pub(crate) async fn whoami(caller: Caller, uri: Uri) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    reply::json(StatusCode::OK, &*caller)
+}
+
+/// Makes a token, and shows it for the only time.
+pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
+    Query::parse(request.uri().query(), &[])?;
+    let given: Given = object::read(&app, request).await?;
+    let new = given.read(&caller)?;
+    let (stored, token) = tokens::create(&app.services.postgres, &new).await?;
+    tracing::info!(audit = true, token.id = %stored.token_id, tenant.id = %stored.tenant_id, role = %stored.role, by = %caller.id, "token given");
+    let receipt = Receipt {
+        token: token.reveal().expose_secret().to_owned(),
+        stored,
+    };
+    reply::json(StatusCode::CREATED, &receipt)
+}
+
+/// Tokens by id, by page.
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["cursor", "limit"])?;
+    let scope = cursor::Scope::new(List::Tokens, &[reach(&caller).map(TenantId::as_str)]);
+    let after = query.text("cursor").map(|cursor| scope.decode_as(cursor)).transpose()?;
+    let page = tokens::list(&app.services.postgres, reach(&caller), after, query.limit()?).await?;
+    let next_cursor = page.next.map(|id| scope.encode(&id.to_string()));
+    reply::json(
+        StatusCode::OK,
+        &Page {
+            tokens: page.tokens,
+            next_cursor,
+        },
+    )
+}
+
+/// One token.
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let id: TokenId = segment("tokenId", path)?;
+    Query::parse(uri.query(), &[])?;
+    match tokens::get(&app.services.postgres, reach(&caller), id).await? {
+        Some(token) => reply::json(StatusCode::OK, &token),
+        None => Err(unknown(id)),
+    }
+}
+
+/// Revokes a token.
+pub(crate) async fn revoke(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: Segment,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let id: TokenId = segment("tokenId", path)?;
+    Query::parse(uri.query(), &[])?;
+    let revoked = tokens::revoke(&app.services.postgres, reach(&caller), id, &caller.id).await?;
+    let Some(token) = revoked else { return Err(unknown(id)) };
+    app.gate.forget(id);
+    tracing::info!(audit = true, token.id = %id, tenant.id = %token.tenant_id, by = %caller.id, "token revoked");
+    reply::json(StatusCode::OK, &token)
+}
+
+/// Whose tokens a caller deals with; everybody's, where there is none.
+fn reach(caller: &Principal) -> Option<&TenantId> {
+    (!caller.installation).then_some(&caller.tenant_id)
+}
+
+fn unknown(id: TokenId) -> Problem {
+    Problem::new(Kind::NotFound, format!("there is no token {id}"))
+}
+
+impl Given {
+    fn read(self, caller: &Principal) -> Result<NewToken, Problem> {
+        let refuse = |detail: &str| Problem::new(Kind::Forbidden, detail.to_owned());
+        let wrong = |detail: &str| Problem::new(Kind::InvalidRequest, detail.to_owned());
+        let tenant_id = match self.tenant_id {
+            Some(tenant) if caller.installation || tenant == caller.tenant_id => tenant,
+            Some(_) => return Err(refuse("a tenant's administrator gives tokens of that tenant alone")),
+            None => caller.tenant_id.clone(),
+        };
+        let scopes = self
+            .scopes
+            .try_into()
+            .map_err(|_| wrong("there are more than 64 scopes"))?;
+        if self.role > caller.role || !crate::access::Scopes::within(&scopes, &caller.scopes) {
+            return Err(refuse(
+                "nobody gives what they do not have: the role or a scope goes beyond the caller's own",
+            ));
+        }
+        if let (true, Some(name)) = (caller.bound, Some(&self.name)) {
+            caller.speaks_as(name)?;
+        }
+        let limits = [self.requests_per_second, self.max_streams, self.max_body_bytes];
+        if limits.into_iter().flatten().any(|limit| limit < 1) {
+            return Err(wrong(
+                "requestsPerSecond, maxStreams and maxBodyBytes are 1 or more, or left out",
+            ));
+        }
+        let life = match self.expires_in_ms {
+            Some(ms @ 1..=MAX_LIFE_MS) => Some(SignedDuration::from_millis(ms)),
+            Some(_) => {
+                return Err(wrong(
+                    "expiresInMs is 1 to a hundred years, or left out for a token that does not end",
+                ));
+            }
+            None => None,
+        };
+        Ok(NewToken {
+            tenant_id,
+            name: self.name,
+            role: self.role,
+            scopes,
+            bound: self.bound,
+            expires_at: life.map(|life| Timestamp::now() + life),
+            requests_per_second: self.requests_per_second,
+            max_streams: self.max_streams,
+            max_body_bytes: self.max_body_bytes,
+            created_by: caller.id.to_string(),
+        })
+    }
+}
