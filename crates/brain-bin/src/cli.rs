@@ -4,9 +4,11 @@ mod agent;
 mod budget;
 mod dead_letter;
 mod event;
+mod profile;
 mod run;
 mod schedule;
 mod task;
+mod token;
 
 use std::path::PathBuf;
 
@@ -17,9 +19,11 @@ pub(crate) use self::{
     budget::BudgetCommand,
     dead_letter::DeadLetterCommand,
     event::{EventCommand, PublishArgs, TailArgs},
+    profile::{ProfileCommand, ProfileSetArgs},
     run::RunCommand,
     schedule::{ScheduleCommand, SchedulePutArgs},
     task::{TaskCommand, TaskCreateArgs},
+    token::{TokenCommand, TokenCreateArgs},
 };
 
 const EXIT_CODES: &str = "\
@@ -83,6 +87,20 @@ pub(crate) enum Command {
     /// Inspect, replay and drop what could not be stored
     #[command(subcommand)]
     DeadLetter(DeadLetterCommand),
+    /// Make, list and revoke API tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Say who the server takes this caller for, and what it may do
+    Whoami {
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        output: Format,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Keep servers with their tokens under names, for --profile
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// Check stored data for what must always hold; exit code 1 on violations
     Doctor(DoctorArgs),
     /// Inspect the configuration
@@ -134,14 +152,23 @@ pub(crate) enum MigrateAction {
 }
 
 /// How to reach a server.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ServerArgs {
-    /// URL of the brain to ask [default: from STUDIO_BRAIN_HOST and STUDIO_BRAIN_PORT]
-    #[arg(long, value_name = "URL", help_heading = "Server")]
+    /// URL of the brain to ask [default: that of the profile, or from STUDIO_BRAIN_HOST and STUDIO_BRAIN_PORT]
+    #[arg(long, value_name = "URL", env = "BRAIN_SERVER", help_heading = "Server")]
     pub(crate) server: Option<String>,
-    /// Token to present [default: STUDIO_BRAIN_ADMIN_TOKEN]
-    #[arg(long, value_name = "TOKEN", help_heading = "Server")]
+    /// Token to present [default: that of the profile, or STUDIO_BRAIN_ADMIN_TOKEN]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "BRAIN_TOKEN",
+        hide_env_values = true,
+        help_heading = "Server"
+    )]
     pub(crate) token: Option<String>,
+    /// Take server and token from this profile, see `brain profile`
+    #[arg(long, value_name = "NAME", env = "BRAIN_PROFILE", help_heading = "Server")]
+    pub(crate) profile: Option<String>,
 }
 
 /// What every command about one thing of a swarm can be told.

@@ -13,6 +13,7 @@ use serde_json::Value;
 pub(crate) use self::answer::{Error, Page};
 use crate::cli::ServerArgs;
 use crate::exit::Usage;
+use crate::profiles::Profile;
 
 /// Time to reach the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,7 +34,13 @@ pub(crate) struct Client {
 impl Client {
     /// A client of the server that the options name, else of the configured one.
     pub(crate) fn new(config: &Config, args: &ServerArgs) -> Result<Self, Usage> {
-        let base = match &args.server {
+        let profile = args
+            .profile
+            .as_deref()
+            .map(Profile::named)
+            .transpose()?
+            .unwrap_or_default();
+        let base = match args.server.as_ref().or(profile.server.as_ref()) {
             Some(text) => given_url(text)?,
             None => configured_url(config)?,
         };
@@ -54,6 +61,7 @@ impl Client {
             .token
             .clone()
             .map(SecretString::from)
+            .or(profile.token)
             .or_else(|| config.server.admin_token.clone());
         Ok(Self { http, base, token })
     }
@@ -154,7 +162,7 @@ impl Client {
     }
 }
 
-fn given_url(text: &str) -> Result<Url, Usage> {
+pub(crate) fn given_url(text: &str) -> Result<Url, Usage> {
     let refuse = || {
         Usage(format!(
             "--server {text}: write an http:// or https:// URL, such as http://127.0.0.1:8787"
@@ -196,7 +204,7 @@ mod tests {
         config.server.host = "::".to_owned();
         let args = ServerArgs {
             server: server.map(str::to_owned),
-            token: None,
+            ..ServerArgs::default()
         };
         Client::new(&config, &args).unwrap()
     }
@@ -229,14 +237,7 @@ mod tests {
     fn every_request_carries_the_token() {
         let mut config = Config::defaults();
         config.server.admin_token = Some("t".into());
-        let client = Client::new(
-            &config,
-            &ServerArgs {
-                server: None,
-                token: None,
-            },
-        )
-        .unwrap();
+        let client = Client::new(&config, &ServerArgs::default()).unwrap();
         for method in [Method::GET, Method::POST] {
             let request = client.request(method, &["x"]).build().unwrap();
             assert_eq!(request.headers()["authorization"], "Bearer t");

@@ -9,11 +9,13 @@ mod event;
 mod healthcheck;
 mod listing;
 mod migrate;
+mod profile;
 mod run;
 mod schedule;
 mod serve;
 mod steering;
 mod task;
+mod token;
 
 use anyhow::Context as _;
 use brain_config::Config;
@@ -37,6 +39,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Budget(command) => once(settings, async |config| budget::run(&config, command).await),
         Command::Schedule(command) => once(settings, async |config| schedule::run(&config, command).await),
         Command::DeadLetter(command) => once(settings, async |config| dead_letter::run(&config, command).await),
+        Command::Token(command) => once(settings, async |config| token::run(&config, command).await),
+        Command::Whoami { output, server } => {
+            once(settings, async |config| token::whoami(&config, &server, output).await)
+        }
+        Command::Profile(command) => profile::run(command),
         Command::Doctor(args) => once(settings, async |config| doctor::run(&config, &args).await),
         Command::Config(command) => config::run(settings, &command),
         Command::Completions { shell } => {

@@ -12,6 +12,8 @@ mod scope;
 mod token;
 pub mod tokens;
 
+pub use crate::routes::{Need, operations};
+
 pub(crate) use self::principal::{Caller, Principal};
 pub use self::{
     role::Role,

@@ -1,6 +1,12 @@
 //! What all requests of a server share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use brain_config::Server;
 use brain_connectivity::{health::Health, health::Report};
@@ -14,12 +20,16 @@ use crate::{
     identity::Identities,
     metrics::Metrics,
     problem::Problem,
+    routes,
     services::Services,
 };
 
 mod rounds;
 
 use self::rounds::Rounds;
+
+/// What a request may take beyond all its limits, because a busy machine is late.
+const ANSWER_GRACE: Duration = Duration::from_secs(10);
 
 /// The state behind every handler.
 pub(crate) struct App {
@@ -38,6 +48,8 @@ pub(crate) struct App {
     pub(crate) draining: CancellationToken,
     /// Places for event streams.
     pub(crate) streams: Arc<Semaphore>,
+    /// Idempotency keys that were taken.
+    keys: AtomicU64,
     health: Rounds<Arc<Report>>,
     readiness: Rounds<Arc<Report>>,
 }
@@ -63,6 +75,7 @@ impl App {
             detached: TaskTracker::new(),
             draining: CancellationToken::new(),
             streams: Arc::new(Semaphore::new(Self::MAX_STREAMS)),
+            keys: AtomicU64::new(0),
             health: Rounds::new(),
             readiness: Rounds::new(),
         }
@@ -81,6 +94,16 @@ impl App {
             Ok(result) => result,
             Err(error) => Err(Problem::internal(error)),
         }
+    }
+
+    /// After this time nobody works on a request any more.
+    pub(crate) fn longest_answer(&self) -> Duration {
+        self.request_timeout + self.body_limits.time + routes::MAX_PATIENCE + ANSWER_GRACE
+    }
+
+    /// Counts an idempotency key; gives how many there were.
+    pub(crate) fn count_key(&self) -> u64 {
+        self.keys.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The health of every dependency, asked after this call began.

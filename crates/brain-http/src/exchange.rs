@@ -18,7 +18,7 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header, response::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, response::Parts},
     response::IntoResponse as _,
 };
 use futures_util::FutureExt as _;
@@ -32,9 +32,11 @@ use crate::{
     admission::{self, Admitted, Head},
     app::App,
     connection::Peer,
+    idempotency::{self, Key},
     identity::Identities,
     problem::{Kind, Problem},
-    routes::{self, Need},
+    reply,
+    routes::{self, Need, RouteId},
     trace::Trace,
 };
 
@@ -76,14 +78,23 @@ impl Exchange {
         let route = routes::find(request.uri().path());
         let readable_by = app.admission.readable_by(request.headers());
         let has_body = !request.body().is_end_stream();
+        let known = match *request.method() {
+            Method::GET | Method::HEAD => request.headers().get(header::IF_NONE_MATCH).cloned(),
+            _ => None,
+        };
         let mut record = Record::begin(app, peer, &request, request_id, trace, route);
 
         let response = match app.admission.admit(&Head::from(&request), route) {
             Ok(Admitted::ToRoute(need)) => match self.let_in(&mut request, need).await {
                 Ok(caller) => {
-                    record.by(caller);
-                    let patience = routes::patience(route, request.method());
-                    self.handle(request, trace, has_body, patience).await
+                    record.by(caller.clone());
+                    let request = request.map(Body::new);
+                    let handling = self.handling(route, request.method(), trace, has_body);
+                    match self.key(route, &request, caller) {
+                        Ok(None) => handling.answer(request).await,
+                        Ok(Some(keyed)) => self.once(keyed, record.request_id().clone(), request, handling).await,
+                        Err(problem) => problem.into_response(),
+                    }
                 }
                 Err(problem) => problem.into_response(),
             },
@@ -95,6 +106,12 @@ impl Exchange {
         if let Some(problem) = parts.extensions.remove::<Problem>() {
             record.caused(&problem);
             body = document(&problem, record.request_id(), &mut parts);
+        }
+        if parts.status == StatusCode::OK && reply::is_known(known.as_ref(), &parts.headers) {
+            parts.status = StatusCode::NOT_MODIFIED;
+            parts.headers.remove(header::CONTENT_TYPE);
+            parts.headers.remove(header::CONTENT_LENGTH);
+            body = Body::empty();
         }
         let streams = parts.extensions.remove::<Streaming>().is_some();
         if record.method() == Method::HEAD {
@@ -128,37 +145,55 @@ impl Exchange {
         Ok(Some(caller))
     }
 
-    /// Lets the handler answer, for a limited time, and catches it when it falls.
-    async fn handle(
+    /// The idempotency key of a request, with who sends it.
+    fn key(
         &self,
-        mut request: Request<Incoming>,
-        trace: Trace,
-        has_body: bool,
-        patience: Duration,
-    ) -> Response<Body> {
-        // Reading a body has its own limit, and so has waiting where the caller asks for it; the time for the answer comes on top.
-        let limit = self.app.request_timeout
-            + patience
-            + if has_body {
-                self.app.body_limits.time
-            } else {
-                Default::default()
-            };
-        request.extensions_mut().insert(trace);
-        let handled = AssertUnwindSafe(self.router.clone().call(request)).catch_unwind();
-        let problem = match tokio::time::timeout(limit, handled).await {
-            Ok(Ok(Ok(response))) => return response,
-            Ok(Ok(Err(never))) => match never {},
-            Ok(Err(panic)) => Problem::internal(format!("the handler panicked: {}", panic_text(panic.as_ref()))),
-            Err(_) => Problem::new(
-                Kind::Timeout,
-                format!(
-                    "no answer within {} ms (STUDIO_BRAIN_HTTP_REQUEST_TIMEOUT_MS); what was asked for may still happen",
-                    limit.as_millis()
-                ),
-            ),
+        route: Option<RouteId>,
+        request: &Request<Body>,
+        caller: Option<Caller>,
+    ) -> Result<Option<(Key, Caller)>, Problem> {
+        let key = idempotency::key_of(request.method(), request.headers())?;
+        let (Some(key), Some(caller)) = (key, caller) else {
+            return Ok(None);
         };
-        problem.into_response()
+        if route.is_some_and(|route| routes::answers_with_a_secret(route, request.method())) {
+            let detail = "parameter Idempotency-Key: this route takes none, because its answer holds a secret that is kept nowhere";
+            return Err(Problem::new(Kind::InvalidParameter, detail));
+        }
+        Ok(Some((key, caller)))
+    }
+
+    /// Answers a request with a key, to the end, also when its caller hangs up.
+    async fn once(
+        &self,
+        (key, caller): (Key, Caller),
+        request_id: HeaderValue,
+        request: Request<Body>,
+        handling: Handling,
+    ) -> Response<Body> {
+        let app = Arc::clone(&self.app);
+        let answering = self.app.detached.spawn(async move {
+            let by = (&caller, request_id.to_str().unwrap_or_default());
+            idempotency::once(&app, by, key, request, |request| handling.answer(request)).await
+        });
+        match answering.await {
+            Ok(response) => response,
+            Err(error) => Problem::internal(error).into_response(),
+        }
+    }
+
+    fn handling(&self, route: Option<RouteId>, method: &Method, trace: Trace, has_body: bool) -> Handling {
+        // Reading a body has its own limit, and so has waiting where the caller asks for it; the time for the answer comes on top.
+        let body = if has_body {
+            self.app.body_limits.time
+        } else {
+            Duration::ZERO
+        };
+        Handling {
+            router: self.router.clone(),
+            trace,
+            limit: self.app.request_timeout + routes::patience(route, method) + body,
+        }
     }
 
     /// The whole answer to what hyper refused by itself, in place of its own that has neither headers nor a body.
@@ -195,6 +230,35 @@ impl Exchange {
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&document);
         bytes
+    }
+}
+
+/// How a request is to be handled.
+struct Handling {
+    router: Router,
+    trace: Trace,
+    limit: Duration,
+}
+
+impl Handling {
+    /// Lets the handler answer, for a limited time, and catches it when it falls.
+    async fn answer(mut self, mut request: Request<Body>) -> Response<Body> {
+        let limit = self.limit;
+        request.extensions_mut().insert(self.trace);
+        let handled = AssertUnwindSafe(self.router.call(request)).catch_unwind();
+        let problem = match tokio::time::timeout(limit, handled).await {
+            Ok(Ok(Ok(response))) => return response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(panic)) => Problem::internal(format!("the handler panicked: {}", panic_text(panic.as_ref()))),
+            Err(_) => Problem::new(
+                Kind::Timeout,
+                format!(
+                    "no answer within {} ms (STUDIO_BRAIN_HTTP_REQUEST_TIMEOUT_MS); what was asked for may still happen",
+                    limit.as_millis()
+                ),
+            ),
+        };
+        problem.into_response()
     }
 }
 

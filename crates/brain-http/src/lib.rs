@@ -28,6 +28,7 @@ mod body;
 mod connection;
 mod cursor;
 mod exchange;
+mod idempotency;
 mod identity;
 pub mod metric_names;
 mod metrics;

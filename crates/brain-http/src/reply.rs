@@ -2,12 +2,13 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use brain_connectivity::health::Report;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::problem::Problem;
 
@@ -23,6 +24,34 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Result<Respons
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     Ok(response)
+}
+
+/// One thing in JSON, with an entity tag: who has it already can ask whether it changed.
+///
+/// # Errors
+/// As [`json`].
+pub(crate) fn thing(value: &impl Serialize) -> Result<Response, Problem> {
+    let bytes = serde_json::to_vec(value).map_err(Problem::internal)?;
+    let digest = Sha256::digest(&bytes);
+    let tag: String = digest[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(
+        header::ETAG,
+        HeaderValue::from_str(&format!("\"{tag}\"")).map_err(Problem::internal)?,
+    );
+    Ok(response)
+}
+
+/// Whether the caller has this very answer already.
+pub(crate) fn is_known(asked: Option<&HeaderValue>, answer: &HeaderMap) -> bool {
+    let (Some(asked), Some(tag)) = (asked.and_then(|asked| asked.to_str().ok()), answer.get(header::ETAG)) else {
+        return false;
+    };
+    // Compared weakly, as the standard says for reading.
+    let mut asked = asked.split(',').map(|one| one.trim().trim_start_matches("W/"));
+    asked.any(|one| one == "*" || one.as_bytes() == tag.as_bytes())
 }
 
 /// A health report: its status says at once what it is in sum.

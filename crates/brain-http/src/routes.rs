@@ -63,7 +63,7 @@ impl Operation {
 
 /// What is asked of the caller of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
+pub enum Need {
     /// Nothing: nobody is asked who they are.
     Nothing,
     /// To be known, as whoever.
@@ -74,6 +74,8 @@ pub(crate) enum Need {
 
 /// The path of the events.
 const EVENTS: &str = "/api/swarm/events";
+/// The path of the tokens.
+const TOKENS: &str = "/api/tokens";
 /// The path under which tasks are claimed.
 const CLAIM: &str = "/api/swarm/tasks/claim";
 
@@ -363,7 +365,7 @@ pub(crate) static TABLE: [Route; 45] = [
         handlers: || get(tokens::whoami),
     },
     Route {
-        template: "/api/tokens",
+        template: TOKENS,
         allow: "GET, HEAD, POST",
         operations: &[
             Operation::new(Method::GET, Need::Scope("tokens", "read")),
@@ -381,6 +383,14 @@ pub(crate) static TABLE: [Route; 45] = [
         handlers: || get(tokens::show).delete(tokens::revoke),
     },
 ];
+
+/// Every operation: method, path with names in braces for what varies, and what it asks of its caller. A method HEAD is like GET.
+pub fn operations() -> impl Iterator<Item = (&'static Method, &'static str, Need)> {
+    TABLE.iter().flat_map(|route| {
+        let operations = route.operations.iter();
+        operations.map(|operation| (&operation.method, route.template, operation.need))
+    })
+}
 
 /// A route of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -426,6 +436,18 @@ pub(crate) fn patience(route: Option<RouteId>, method: &Method) -> Duration {
         Some(EVENTS) if method == Method::GET => events::MAX_WAIT,
         _ => Duration::ZERO,
     }
+}
+
+/// The longest of them.
+pub(crate) const MAX_PATIENCE: Duration = if tasks::MAX_WAIT.as_millis() > events::MAX_WAIT.as_millis() {
+    tasks::MAX_WAIT
+} else {
+    events::MAX_WAIT
+};
+
+/// Whether the answer of an operation holds a secret, so that it is shown once and kept nowhere.
+pub(crate) fn answers_with_a_secret(route: RouteId, method: &Method) -> bool {
+    template(route) == TOKENS && method == Method::POST
 }
 
 /// All routes as axum serves them.

@@ -16,13 +16,7 @@ use crate::render;
 const REPORT: [&str; 2] = ["health", "dependencies"];
 
 pub(super) async fn run(config: &Config, args: &HealthcheckArgs) -> anyhow::Result<Verdict> {
-    let client = Client::new(
-        config,
-        &ServerArgs {
-            server: None,
-            token: None,
-        },
-    )?;
+    let client = Client::new(config, &ServerArgs::default())?;
     let report = match client.report(&REPORT).await {
         Ok(report) => report,
         Err(error) if args.running => return Err(error.into()),

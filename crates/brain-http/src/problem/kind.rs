@@ -75,6 +75,8 @@ kinds! {
     BudgetExhausted, "budget-exhausted", "Budget exhausted", CONFLICT;
     /// It does not fit with how things stand.
     Refused, "refused", "Refused", CONFLICT;
+    /// The first request with this idempotency key is not answered yet.
+    InProgress, "request-in-progress", "Request in progress", CONFLICT;
     /// The body is larger than allowed.
     BodyTooLarge, "body-too-large", "Body too large", PAYLOAD_TOO_LARGE;
     /// An event is larger than allowed, or there are too many in one request.
@@ -89,6 +91,8 @@ kinds! {
     DependencyCycle, "dependency-cycle", "Dependency cycle", UNPROCESSABLE_ENTITY;
     /// A schedule that could never work.
     InvalidSchedule, "invalid-schedule", "Invalid schedule", UNPROCESSABLE_ENTITY;
+    /// The idempotency key belongs to another request.
+    KeyReused, "idempotency-key-reused", "Idempotency key reused", UNPROCESSABLE_ENTITY;
     /// The database cannot hold the data.
     Rejected, "rejected", "Rejected", UNPROCESSABLE_ENTITY;
     /// The caller used its share.
@@ -109,7 +113,7 @@ impl Kind {
     /// After how many seconds the same request may succeed, where waiting helps.
     pub(crate) const fn retry_after(self) -> Option<&'static str> {
         match self {
-            Self::RateLimited | Self::Overloaded | Self::Unavailable | Self::Timeout => Some("1"),
+            Self::RateLimited | Self::InProgress | Self::Overloaded | Self::Unavailable | Self::Timeout => Some("1"),
             _ => None,
         }
     }
@@ -157,6 +161,7 @@ mod tests {
         409 urn:studio-brain:problem:lease-lost Lease lost
         409 urn:studio-brain:problem:budget-exhausted Budget exhausted
         409 urn:studio-brain:problem:refused Refused
+        409 urn:studio-brain:problem:request-in-progress Request in progress
         413 urn:studio-brain:problem:body-too-large Body too large
         413 urn:studio-brain:problem:event-too-large Event too large
         414 urn:studio-brain:problem:uri-too-long URI too long
@@ -164,6 +169,7 @@ mod tests {
         422 urn:studio-brain:problem:invalid-request Invalid request
         422 urn:studio-brain:problem:dependency-cycle Dependency cycle
         422 urn:studio-brain:problem:invalid-schedule Invalid schedule
+        422 urn:studio-brain:problem:idempotency-key-reused Idempotency key reused
         422 urn:studio-brain:problem:rejected Rejected
         429 urn:studio-brain:problem:rate-limited Rate limited
         429 urn:studio-brain:problem:overloaded Overloaded

@@ -66,7 +66,7 @@ pub(crate) async fn show(
     let query = Query::parse(uri.query(), &["swarmId"])?;
     let swarm = swarm(&app, &query)?;
     match budgets::get(&app.services.postgres, &caller.tenant_id, &swarm, &budget).await? {
-        Some(budget) => reply::json(StatusCode::OK, &budget),
+        Some(budget) => reply::thing(&budget),
         None => Err(Problem::new(
             Kind::NotFound,
             format!("there is no budget {budget} in swarm {swarm}"),
@@ -78,7 +78,7 @@ pub(crate) async fn show(
 pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
     let scope = call_scope(&app, &caller, request.uri())?;
     let budget: NewBudget = object::read(&app, request).await?;
-    let (run, actor) = (default_run(&app)?, caller.actor(None)?);
+    let (run, actor) = (default_run(&app)?, caller.actor(budget.actor_id.clone())?);
     let budget = app.services.calls.create_budget(&scope, (&run, &actor), budget).await?;
     reply::json(StatusCode::CREATED, &budget)
 }

@@ -72,7 +72,7 @@ pub(crate) async fn show(
     let id = letter_id(path)?;
     Query::parse(uri.query(), &[])?;
     match dead_letters::get(&app.services.postgres, &caller.tenant_id, id).await? {
-        Some(letter) => reply::json(StatusCode::OK, &letter),
+        Some(letter) => reply::thing(&letter),
         None => Err(Problem::new(Kind::NotFound, "there is no such dead letter")),
     }
 }

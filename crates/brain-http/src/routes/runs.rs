@@ -66,7 +66,7 @@ pub(crate) async fn show(
     let query = Query::parse(uri.query(), &["swarmId"])?;
     let swarm = swarm(&app, &query)?;
     match runs::get(&app.services.postgres, &caller.tenant_id, &swarm, &run).await? {
-        Some(run) => reply::json(StatusCode::OK, &run),
+        Some(run) => reply::thing(&run),
         None => Err(Problem::new(
             Kind::NotFound,
             format!("there is no run {run} in swarm {swarm}"),

@@ -124,7 +124,7 @@ pub(crate) async fn show(
     let query = Query::parse(uri.query(), &["swarmId"])?;
     let key = key(&app, &caller, path, &query)?;
     match schedules::get(&app.services.postgres, &key).await? {
-        Some(schedule) => reply::json(StatusCode::OK, &schedule),
+        Some(schedule) => reply::thing(&schedule),
         None => Err(unknown(&key)),
     }
 }

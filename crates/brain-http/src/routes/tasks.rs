@@ -87,7 +87,7 @@ pub(crate) async fn show(
     let query = Query::parse(uri.query(), &["swarmId"])?;
     let swarm = swarm(&app, &query)?;
     match tasks::get(&app.services.postgres, &caller.tenant_id, &swarm, &task).await? {
-        Some(task) => reply::json(StatusCode::OK, &task),
+        Some(task) => reply::thing(&task),
         None => Err(Problem::new(
             Kind::NotFound,
             format!("there is no task {task} in swarm {swarm}"),

@@ -109,7 +109,7 @@ pub(crate) async fn show(
     let id: TokenId = segment("tokenId", path)?;
     Query::parse(uri.query(), &[])?;
     match tokens::get(&app.services.postgres, reach(&caller), id).await? {
-        Some(token) => reply::json(StatusCode::OK, &token),
+        Some(token) => reply::thing(&token),
         None => Err(unknown(id)),
     }
 }

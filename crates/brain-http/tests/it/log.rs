@@ -81,7 +81,7 @@ async fn each_request_gives_one_line() {
     );
     line["fields"]["duration_ms"] = 1.into();
     line["timestamp"] = "then".into();
-    insta::assert_snapshot!(line, @r#"{"fields":{"duration_ms":1,"message":"request answered","method":"GET","path":"/api/swarm/tasks/t-1","request.id":"r-1","status":404,"trace.id":"4bf92f3577b34da6a3ce929d0e0e4736"},"level":"INFO","target":"brain_http::request","timestamp":"then"}"#);
+    insta::assert_snapshot!(line, @r#"{"fields":{"duration_ms":1,"message":"request answered","method":"GET","path":"/api/swarm/tasks/t-1","principal.id":"local","request.id":"r-1","status":404,"tenant.id":"default","trace.id":"4bf92f3577b34da6a3ce929d0e0e4736"},"level":"INFO","target":"brain_http::request","timestamp":"then"}"#);
 
     brain
         .get("/metrics")

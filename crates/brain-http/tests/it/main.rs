@@ -1,6 +1,7 @@
 //! Tests of the HTTP interface against a real database, over real sockets.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod agents;
 mod brain;
 mod budgets;
@@ -12,8 +13,10 @@ mod headers;
 mod health;
 mod hostile;
 mod http2;
+mod idempotency;
 mod lifecycle;
 mod log;
+mod matrix;
 mod publish;
 mod raw;
 mod reading;

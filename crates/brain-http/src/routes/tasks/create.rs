@@ -47,6 +47,9 @@ pub(crate) async fn create(
     let (run, actor) = (default_run(&app)?, caller.actor(None)?);
     let store = async |mut tasks: Vec<NewTask>| {
         for task in &mut tasks {
+            if let Some(actor) = &task.actor_id {
+                caller.speaks_as(actor)?;
+            }
             task.traceparent = Some(trace.traceparent());
         }
         let stored = app.services.calls.create_tasks(&scope, (&run, &actor), tasks);
