@@ -151,6 +151,11 @@ impl App {
         startup::migrate(&self.dependencies.postgres, migrate).await
     }
 
+    /// Whether callers need a token.
+    pub(crate) fn needs_credentials(&self) -> bool {
+        self.config.server.needs_credentials()
+    }
+
     /// Where a client on this machine reaches the server.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", reachable(self.server.local_addr()))

@@ -19,7 +19,8 @@ pub(crate) enum TokenCommand {
     /// Show one token, without its secret
     Show {
         /// Id of the token: the 16 digits between the underscores
-        token: String,
+        #[arg(value_name = "TOKEN")]
+        id: String,
         /// How to print
         #[arg(long, value_enum, default_value_t = Format::Table)]
         output: Format,
@@ -29,7 +30,8 @@ pub(crate) enum TokenCommand {
     /// Revoke a token for good
     Revoke {
         /// Id of the token: the 16 digits between the underscores
-        token: String,
+        #[arg(value_name = "TOKEN")]
+        id: String,
         /// Write to the database of the settings, without a server
         #[arg(long)]
         database: bool,

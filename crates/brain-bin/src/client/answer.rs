@@ -29,7 +29,9 @@ pub(crate) enum Error {
         base: Url,
     },
     /// The server wants a token.
-    #[error("the server refuses: {detail}; give the token with --token or STUDIO_BRAIN_ADMIN_TOKEN")]
+    #[error(
+        "the server refuses: {detail}; give the token with --token, BRAIN_TOKEN, --profile or STUDIO_BRAIN_ADMIN_TOKEN"
+    )]
     Unauthorized {
         /// What it says.
         detail: String,

@@ -51,7 +51,7 @@ async fn serve(config: Config, args: &ServeArgs) -> anyhow::Result<Verdict> {
         return Ok(Verdict::Ok);
     };
     prepared?;
-    announce(&app.url(), format);
+    announce(&app.url(), app.needs_credentials(), format);
     Ok(app.run(stop).await)
 }
 
@@ -67,13 +67,22 @@ fn changed_settings(config: &Config) -> String {
         .join(" ")
 }
 
-/// Says where the server is, at any log level, in the form of the log.
-fn announce(url: &str, format: LogFormat) {
+/// Says where the server is and whom it serves, at any log level, in the form of the log.
+fn announce(url: &str, needs_credentials: bool, format: LogFormat) {
     let version = env!("CARGO_PKG_VERSION");
     match format {
-        LogFormat::Pretty => eprintln!("brain {version} is ready at {url}"),
+        LogFormat::Pretty => {
+            eprintln!("brain {version} is ready at {url}");
+            if !needs_credentials {
+                eprintln!(
+                    "callers need no token, and only this machine is served: \
+                     STUDIO_BRAIN_ADMIN_TOKEN or STUDIO_BRAIN_AUTH_REQUIRED=true changes that"
+                );
+            }
+        }
         LogFormat::Json => {
             let fields = Map::from_iter([
+                ("needs_credentials".to_owned(), needs_credentials.into()),
                 ("url".to_owned(), Value::from(url)),
                 ("version".to_owned(), version.into()),
             ]);

@@ -60,21 +60,21 @@ pub(super) async fn run(config: &Config, command: TokenCommand) -> anyhow::Resul
                 .await?;
             listing::print(list.output, "tokens", &tokens, more, &COLUMNS)?;
         }
-        TokenCommand::Show { token, output, server } => {
-            let token = Client::new(config, &server)?.get(&path(&token), &[]).await?;
+        TokenCommand::Show { id, output, server } => {
+            let token = Client::new(config, &server)?.get(&path(&id), &[]).await?;
             print(&token, output)?;
         }
         TokenCommand::Revoke {
-            token,
+            id,
             database,
             output,
             server,
         } => {
             let revoked = if database {
-                revoke_in_database(config, &token).await?
+                revoke_in_database(config, &id).await?
             } else {
                 Client::new(config, &server)?
-                    .change(Method::DELETE, &path(&token), &[], None)
+                    .change(Method::DELETE, &path(&id), &[], None)
                     .await?
             };
             print(&revoked, output)?;

@@ -16,5 +16,6 @@ mod round_trip;
 mod steering;
 mod survival;
 mod task_calls;
+mod tokens;
 mod usage;
 mod worker;
