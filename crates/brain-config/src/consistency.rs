@@ -68,12 +68,23 @@ const RULES: &[Rule] = &[
             "STUDIO_BRAIN_HOST",
             "STUDIO_BRAIN_ADMIN_TOKEN",
             "STUDIO_BRAIN_AUTH_REQUIRED",
+            "STUDIO_BRAIN_OIDC_ISSUERS",
         ],
         broken: |config| {
             let open = !config.server.is_loopback() && !config.server.needs_credentials();
             open.then_some(Outcome::Problem(
                 "a loopback address such as 127.0.0.1 while callers need no token; \
                  set STUDIO_BRAIN_ADMIN_TOKEN or STUDIO_BRAIN_AUTH_REQUIRED=true, or bind to 127.0.0.1",
+            ))
+        },
+    },
+    Rule {
+        variables: &["STUDIO_BRAIN_OIDC_AUDIENCE", "STUDIO_BRAIN_OIDC_ISSUERS"],
+        broken: |config| {
+            let oidc = &config.server.oidc;
+            (!oidc.issuers.is_empty() && oidc.audience.is_none()).then_some(Outcome::Problem(
+                "set while STUDIO_BRAIN_OIDC_ISSUERS is, or a token that was given for another service would do; \
+                 set it or empty STUDIO_BRAIN_OIDC_ISSUERS",
             ))
         },
     },

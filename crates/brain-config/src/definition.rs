@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::access::Access;
 use crate::valid::{Valid, Value};
-use crate::{Config, artifacts, bus, log, memory, postgres, redis, retention, server, skills, swarm, telemetry};
+use crate::{Config, artifacts, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry};
 
 /// One variable: what it is called, what it accepts, what it means.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +100,8 @@ impl Definition {
 pub enum Section {
     /// HTTP server.
     Server,
+    /// Issuers of tokens.
+    Oidc,
     /// Logs.
     Log,
     /// PostgreSQL.
@@ -126,6 +128,7 @@ impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Server => "HTTP server",
+            Self::Oidc => "Issuers of tokens (OpenID Connect)",
             Self::Log => "Logs",
             Self::Postgres => "PostgreSQL",
             Self::Redis => "Redis or Valkey",
@@ -146,6 +149,7 @@ pub fn definitions() -> &'static [Definition] {
     static ALL: LazyLock<Vec<Definition>> = LazyLock::new(|| {
         [
             server::DEFINITIONS,
+            oidc::DEFINITIONS,
             log::DEFINITIONS,
             postgres::DEFINITIONS,
             redis::DEFINITIONS,

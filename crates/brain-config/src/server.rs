@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::Oidc;
 use crate::access::Access;
 use crate::definition::{Definition, Section};
 use crate::valid::Valid;
@@ -26,6 +27,8 @@ pub struct Server {
     pub token_requests_per_second: u32,
     /// Event streams at the same time of the holder of a token whose token does not say; 0 for no limit.
     pub token_streams: u32,
+    /// Issuers whose tokens let callers in.
+    pub oidc: Oidc,
     /// Connections served at the same time; more wait in the listen queue.
     pub max_connections: usize,
     /// Time in which all headers of a request must have arrived.
@@ -56,7 +59,7 @@ impl Server {
     /// Whether every caller needs a credential. Otherwise those of this machine need none, and others are not served.
     #[must_use]
     pub fn needs_credentials(&self) -> bool {
-        self.auth_required || self.admin_token.is_some()
+        self.auth_required || self.admin_token.is_some() || !self.oidc.issuers.is_empty()
     }
 
     pub(crate) fn blank() -> Self {
@@ -68,6 +71,7 @@ impl Server {
             auth_required: false,
             token_requests_per_second: 0,
             token_streams: 0,
+            oidc: Oidc::blank(),
             max_connections: 0,
             header_timeout: Duration::ZERO,
             body_limit: 0,

@@ -48,6 +48,10 @@ pub enum Valid {
     StreamId,
     /// A comma-separated list of web origins.
     Origins,
+    /// A comma-separated list of URLs of token issuers, encrypted unless they are on this machine.
+    Issuers,
+    /// A comma-separated list of `value=role`.
+    RoleMap,
     /// A comma-separated list of host names and addresses.
     Hosts,
     /// A comma-separated list of skills, as `name` or `name@version`.
@@ -82,6 +86,12 @@ impl fmt::Display for Valid {
             }
             Self::Origins => f.write_str(
                 "a comma-separated list of origins such as https://app.example.org, without path or wildcard",
+            ),
+            Self::Issuers => f.write_str(
+                "a comma-separated list of https:// URLs (http:// on this machine) without user name, query or fragment",
+            ),
+            Self::RoleMap => f.write_str(
+                "a comma-separated list of value=role, where a role is viewer, agent, operator or admin",
             ),
             Self::Hosts => f.write_str("a comma-separated list of host names or IP addresses, without scheme or port"),
             Self::SkillReferences => f.write_str("a comma-separated list of name or name@version"),
@@ -136,6 +146,8 @@ impl Valid {
             // The type of the field has the parser.
             Self::StreamId => Some(Value::Text(trimmed.to_owned())),
             Self::Origins => list(trimmed, origin),
+            Self::Issuers => list(trimmed, issuer),
+            Self::RoleMap => list(trimmed, role_pair),
             Self::Hosts => list(trimmed, host),
             Self::SkillReferences => list(trimmed, skill_reference),
             Self::Commands => list(trimmed, |item| is_word(item).then(|| item.to_owned())),
@@ -187,6 +199,23 @@ fn origin(text: &str) -> Option<String> {
     http_url(text)
         .filter(|url| url.path() == "/")
         .map(|url| url.origin().ascii_serialization())
+}
+
+/// As it is written: tokens name their issuer byte for byte.
+fn issuer(text: &str) -> Option<String> {
+    let url = http_url(text)?;
+    let here = match url.host()? {
+        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    (url.scheme() == "https" || here).then(|| text.to_owned())
+}
+
+fn role_pair(text: &str) -> Option<String> {
+    let (value, role) = text.rsplit_once('=')?;
+    let known = matches!(role.trim(), "viewer" | "agent" | "operator" | "admin");
+    (known && !value.trim().is_empty()).then(|| format!("{}={}", value.trim(), role.trim()))
 }
 
 fn path(text: &str) -> Option<Value> {

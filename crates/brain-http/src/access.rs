@@ -6,6 +6,7 @@
 
 pub(crate) mod gate;
 pub(crate) mod limits;
+mod oidc;
 pub(crate) mod principal;
 mod role;
 mod scope;

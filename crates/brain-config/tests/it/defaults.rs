@@ -67,6 +67,8 @@ fn each_variable_changes_its_own_value_and_no_other() {
             Valid::Choice(choices) => choices.iter().find(|one| **one != definition.default).unwrap(),
             Valid::HttpUrl => "http://other.example:9/base",
             Valid::Origins => "https://other.example",
+            Valid::Issuers => "https://issuer.example/realm",
+            Valid::RoleMap => "brain-admins=admin",
             Valid::StreamId => "5-1",
             Valid::Password { .. } | Valid::Token if definition.default.is_empty() => "a-long-other-secret",
             // An empty password is the one change of a set secret that a listing shows.
@@ -80,12 +82,14 @@ fn each_variable_changes_its_own_value_and_no_other() {
         let helpers = [
             ("STUDIO_BRAIN_ADMIN_TOKEN", "long-enough-to-be-a-token"),
             ("STUDIO_BRAIN_OTEL_ENDPOINT", "http://127.0.0.1:4318"),
+            ("STUDIO_BRAIN_OIDC_AUDIENCE", "studio-brain"),
             ("REDIS_PASSWORD", "long-enough"),
             ("STUDIO_BRAIN_ARTIFACT_STORE_ENDPOINT", "https://s3.example"),
         ];
         let needs = |name: &str| match definition.name {
             "STUDIO_BRAIN_HOST" => name == "STUDIO_BRAIN_ADMIN_TOKEN",
             "STUDIO_BRAIN_OTEL_ENABLED" => name == "STUDIO_BRAIN_OTEL_ENDPOINT",
+            "STUDIO_BRAIN_OIDC_ISSUERS" => name == "STUDIO_BRAIN_OIDC_AUDIENCE",
             "REDIS_USERNAME" => name == "REDIS_PASSWORD",
             "STUDIO_BRAIN_ARTIFACT_STORE_USE_SSL" => name == "STUDIO_BRAIN_ARTIFACT_STORE_ENDPOINT",
             _ => false,
@@ -113,10 +117,13 @@ fn each_variable_changes_its_own_value_and_no_other() {
 /// A field without a definition would stay blank for ever.
 #[test]
 fn each_field_has_a_definition() {
-    let tree = format!("{:#?}", Config::defaults());
-    let fields = tree
-        .lines()
-        .filter(|line| line.starts_with("        ") && !line.starts_with("         "));
-    let fields = fields.filter(|line| line.contains(": ")).count();
-    assert_eq!(fields, definitions().len());
+    let config = Config::defaults();
+    let fields = |tree: &str, depth: usize| {
+        let at_depth = |line: &&str| line.len() - line.trim_start().len() == depth && line.contains(": ");
+        tree.lines().filter(at_depth).count()
+    };
+    // One field is a tree of its own.
+    let outer = fields(&format!("{config:#?}"), 8) - 1;
+    let inner = fields(&format!("{:#?}", config.server.oidc), 4);
+    assert_eq!(outer + inner, definitions().len());
 }

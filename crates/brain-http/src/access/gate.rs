@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Principal, Role, Scopes, Token, TokenId,
+    oidc::Issuers,
     principal::Limits,
     tokens::{self, State, StoredToken},
 };
@@ -44,6 +45,7 @@ pub(crate) struct Gate {
     admin: Option<(SecretString, Arc<Principal>)>,
     /// Who calls without a credential, where that is allowed.
     local: Option<Arc<Principal>>,
+    issuers: Option<Issuers>,
     /// What holders of tokens may use, where their token does not say.
     limits: Limits,
     postgres: Postgres,
@@ -85,14 +87,16 @@ impl Gate {
             })
         };
         let admin = config.admin_token.clone();
+        let limits = Limits {
+            requests_per_second: NonZeroU32::new(config.token_requests_per_second),
+            streams: Some(config.token_streams).filter(|most| *most > 0),
+            body_bytes: None,
+        };
         Self {
             admin: admin.map(|token| (token, administrator("admin"))),
             local: (!config.needs_credentials()).then(|| administrator("local")),
-            limits: Limits {
-                requests_per_second: NonZeroU32::new(config.token_requests_per_second),
-                streams: Some(config.token_streams).filter(|most| *most > 0),
-                body_bytes: None,
-            },
+            issuers: Issuers::new(&config.oidc, limits),
+            limits,
             postgres,
             known: Mutex::default(),
             lookups: Semaphore::new(LOOKUPS),
@@ -124,10 +128,12 @@ impl Gate {
                 {
                     return Ok(Arc::clone(principal));
                 }
-                let token = std::str::from_utf8(given).ok().and_then(Token::parse);
-                match token {
-                    Some(token) => self.holder(&token).await,
-                    None => Err(unknown()),
+                let text = std::str::from_utf8(given).map_err(|_| unknown())?;
+                match (Token::parse(text), &self.issuers) {
+                    (Some(token), _) => self.holder(&token).await,
+                    // Header, claims and signature.
+                    (None, Some(issuers)) if text.split('.').count() == 3 => issuers.authenticate(text).await,
+                    (None, _) => Err(unknown()),
                 }
             }
         }
