@@ -17,6 +17,7 @@ mod idempotency;
 mod lifecycle;
 mod log;
 mod matrix;
+mod oidc;
 mod publish;
 mod raw;
 mod reading;

@@ -199,3 +199,66 @@ fn named(algorithm: Algorithm) -> Option<KeyAlgorithm> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    /// A key that was made for this test; nobody has its private half any more.
+    const N: &str = "2XQnm8GamHeYk6uX0i8OG94580zS0ea-BOtBNv_eJbNnZUBV5-BgAi55rtLoj5mn2xk3JpmvBtlvHwQCnofS0fzS3oPSrnVQ7IUTrHKqjaAOmquKh26FXgEDFUi8H8kMQ-jHon6O9DqwxFfvejyRPKKPy-sAPnWlQ5mbmrkDif6JJ1EnAopFr6m58mdZ1UY-AJTBEJhmwog6d9qSu6IB3RTGHovmpbYatR-wYbt1BwctNI7NpNHdEO_ZjIZu1MUIEvRV01lzfAJXXRIHLNmbtkrkEWnTXoYm5PIiuUBdqFkbJ8tzgABRUKHahhTXakcWw4jePQBSR3jLDXDviQ7IAQ";
+    /// `{"sub": "ada"}`, signed with it.
+    const SIGNED: [&str; 3] = [
+        "eyJhbGciOiJSUzI1NiIsImtpZCI6InJzYS0xIn0",
+        "eyJzdWIiOiJhZGEifQ",
+        "oCOjD7sq4mSHQHeUt4NHpKETHx9ulSiWGq422cQxWK5As7VKE2Em8UFPswqoNTmYIFPdW68CWD5g2Wrqqk8UgOvgxAbqebqeGBoqyryBjSuk4E2Db1uz4Jh505DDnqVbaqlS-kkRu59YRRngr3oS1ZIpzBXMhhz9W4sOBlN-nqPSJM5YrDJH3gUPE50eFKYGQWUGcvXZasDRZ3ycuPDZJE0K7IdcD28N6cTfdhQgfelR10f66ovTCegFAKsAzb2Goav2ogadZr0zIlDQbHooYniM9JHkl4b2eFVvx790d4jy2fegQTzaRCAen2195eBT5eawCMrC7EhQbuGd5t1qMg",
+    ];
+
+    fn set(keys: &str) -> Vec<Key> {
+        usable(&serde_json::from_str(&format!("{{\"keys\":[{keys}]}}")).unwrap())
+    }
+
+    fn rsa(more: &str) -> String {
+        format!("{{\"kty\":\"RSA\",\"n\":\"{N}\",\"e\":\"AQAB\"{more}}}")
+    }
+
+    fn verifies(key: &DecodingKey, token: &str) -> bool {
+        let validation = super::super::signature_alone(Algorithm::RS256);
+        jsonwebtoken::decode::<serde_json::Value>(token, key, &validation).is_ok()
+    }
+
+    #[test]
+    fn a_signature_of_rsa_is_checked() {
+        let keys = set(&rsa(",\"kid\":\"rsa-1\",\"use\":\"sig\""));
+        let key = choose(&keys, Some("rsa-1"), Algorithm::RS256).unwrap();
+        assert!(verifies(&key, &SIGNED.join(".")));
+        let [header, _, signature] = SIGNED;
+        // {"sub": "eve"}
+        assert!(!verifies(&key, &format!("{header}.eyJzdWIiOiJldmUifQ.{signature}")));
+        assert!(!verifies(&key, &format!("{header}.{}.", SIGNED[1])));
+    }
+
+    #[test]
+    fn only_keys_that_sign_are_used_and_only_as_they_may() {
+        let keys = set(&[
+            rsa(",\"kid\":\"a\",\"use\":\"enc\""),
+            rsa(",\"kid\":\"b\",\"alg\":\"RS384\""),
+            rsa(",\"kid\":\"c\",\"alg\":\"RSA-OAEP\""),
+            "{\"kty\":\"oct\",\"kid\":\"d\",\"k\":\"c2VjcmV0\"}".to_owned(),
+            rsa(",\"kid\":\"e\""),
+        ]
+        .join(","));
+        let found = |id: &str, algorithm| choose(&keys, Some(id), algorithm).is_some();
+        assert!(!found("a", Algorithm::RS256), "it encrypts");
+        assert!(found("b", Algorithm::RS384) && !found("b", Algorithm::RS256));
+        assert!(!found("c", Algorithm::RS256));
+        assert!(!found("d", Algorithm::HS256), "a shared secret");
+        assert!(found("e", Algorithm::PS512) && !found("e", Algorithm::ES256));
+        assert!(!found("f", Algorithm::RS256));
+        assert!(
+            choose(&keys, None, Algorithm::RS256).is_some(),
+            "the only one that fits"
+        );
+        assert!(choose(&keys, None, Algorithm::RS384).is_none(), "two fit");
+    }
+}
