@@ -68,6 +68,7 @@ pub(crate) async fn publish(
     let mode = Mode::of(request.headers())?;
     let bytes = body::read(request.into_body(), app.body_limits).await?;
     let defaults = Defaults {
+        tenant_id: app.tenant.clone(),
         traceparent: Some(trace.traceparent()),
         ..app.services.defaults.clone()
     };
