@@ -3,11 +3,11 @@
 //! Invariants: a stream is consumed and relayed by the holder of its lease alone; whatever ends unasked is started again
 //! while the lease is held; on shutdown the batch in hand is finished and the leases are given back.
 
-mod claims;
 mod leases;
 mod partition;
 mod probe;
 mod reading;
+mod relayed;
 mod retries;
 mod status;
 mod sweep;

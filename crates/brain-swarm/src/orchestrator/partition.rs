@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    claims,
     leases::Lease,
     reading::{Delivery, LAST_READ, Parsed, backoff, parse, read_on},
+    relayed,
     retries::{Retries, Retry},
     status::{ConsumerState, Handle},
 };
@@ -335,7 +335,7 @@ impl Partition {
     async fn confirm(&self, entries: &[&RawEntry], stop: &CancellationToken) -> Result<Vec<EntryId>, End> {
         let mut waits = backoff().delays();
         loop {
-            match claims::confirmed(&self.parts.postgres, entries).await {
+            match relayed::confirmed(&self.parts.postgres, entries).await {
                 Ok(ids) => return Ok(ids),
                 Err(error) => self.wait(&error, waits.next(), stop).await?,
             }
