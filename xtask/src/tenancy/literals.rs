@@ -97,7 +97,8 @@ fn raw(chars: &[char], at: usize) -> (usize, Option<String>) {
 fn is_name(chars: &[char], at: usize) -> bool {
     let before = |back: usize| at.checked_sub(back).map(|at| chars[at]);
     let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    word(before(1)) && !(matches!(before(1), Some('b' | 'c')) && !word(before(2)))
+    let prefix = matches!(before(1), Some('b' | 'c')) && !word(before(2));
+    word(before(1)) && !prefix
 }
 
 #[cfg(test)]
