@@ -27,6 +27,7 @@ mod progress;
 mod prose;
 mod s3_server;
 mod signals;
+mod tenancy;
 mod test;
 mod workspace;
 
@@ -78,6 +79,8 @@ enum Command {
     Layers(layers::Args),
     /// Check file headers, sizes, names and links
     Prose(prose::Args),
+    /// Check that every statement over a table of tenants says of which tenant
+    Tenancy(tenancy::Args),
     /// Run every gate that a change has to pass
     Ci(ci::Args),
     #[command(name = s3_server::COMMAND, hide = true)]
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Command::ValidateCompose(args) => done(compose::run(args)),
         Command::Layers(args) => done(layers::run(args)),
         Command::Prose(args) => done(prose::run(args)),
+        Command::Tenancy(args) => done(tenancy::run(args)),
         Command::Ci(args) => done(ci::run(args)),
         Command::S3Server(args) => s3_server::run(args),
         Command::BareHyper(args) => bench::bare::run(args),

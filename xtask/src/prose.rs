@@ -41,10 +41,10 @@ pub(crate) fn check() -> anyhow::Result<String> {
 }
 
 /// The text of every file by its path from the top of the repository; files that are no UTF-8 have none.
-type Files = BTreeMap<String, Option<String>>;
+pub(crate) type Files = BTreeMap<String, Option<String>>;
 
 /// What git tracks or would track: a new file is checked before it is added.
-fn read_files(root: &Path) -> anyhow::Result<Files> {
+pub(crate) fn read_files(root: &Path) -> anyhow::Result<Files> {
     let output = Command::new("git")
         .arg("-C")
         .arg(root)

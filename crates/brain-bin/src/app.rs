@@ -120,6 +120,7 @@ impl App {
             schedules: bell,
             metrics: recorder::render(metrics.clone()),
             defaults: event::Defaults {
+                tenant_id: ids::TenantId::single(),
                 generate: true,
                 swarm_id: Some(ids::SwarmId::new(config.swarm.swarm_id.as_str())?),
                 run_id: Some(ids::RunId::new(run_id)?),

@@ -90,7 +90,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             generate: true,
             swarm_id: Some(SwarmId::new(config.swarm.swarm_id.clone())?),
             run_id: Some(RunId::new(run_id)?),
-            traceparent: None,
+            ..Defaults::default()
         },
         max_event_bytes: config.bus.max_event_bytes,
         service_name: config.telemetry.service_name.clone(),

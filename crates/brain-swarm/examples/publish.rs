@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         generate: true,
         swarm_id: Some(swarm.clone()),
         run_id: Some(RunId::new("example-run")?),
-        traceparent: None,
+        ..Defaults::default()
     };
     let parse = |json: &str| Event::parse(json.as_bytes(), config.bus.max_event_bytes, &defaults);
     let joined = parse(r#"{"type": "run.started", "actorId": "agent-1", "payload": {"role": "worker"}}"#)?;

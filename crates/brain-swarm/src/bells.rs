@@ -29,8 +29,8 @@ const NAMES: usize = 1000;
 /// What was rung.
 #[derive(Debug, Clone)]
 pub(crate) enum Bell {
-    /// It is about this swarm, of whichever tenant has one of that name.
-    Swarm(Arc<str>),
+    /// It is about this swarm.
+    Swarm(Arc<(TenantId, SwarmId)>),
     /// Something may have been missed.
     Anything,
 }
@@ -89,8 +89,8 @@ impl Line {
 
     fn ring_here(&self, swarms: &[(TenantId, SwarmId)]) {
         if self.here.receiver_count() > 0 {
-            for (_, swarm) in swarms {
-                let _ = self.here.send(Bell::Swarm(swarm.as_str().into()));
+            for swarm in swarms {
+                let _ = self.here.send(Bell::Swarm(Arc::new(swarm.clone())));
             }
         }
     }
@@ -157,7 +157,10 @@ impl Bells {
     /// The same, but for the claims that wait here: the lane has woken them, and nobody else waits for its swarms.
     pub(crate) fn committed_by_a_lane(&self, committed: &Committed) {
         let names = |swarms: &[(TenantId, SwarmId)]| -> Vec<String> {
-            swarms.iter().map(|(_, swarm)| swarm.to_string()).collect()
+            swarms
+                .iter()
+                .map(|(tenant, swarm)| format!("{tenant}/{swarm}"))
+                .collect()
         };
         self.lines.ready.ring_elsewhere(names(&committed.ready).into_iter());
         self.lines.stored.ring_here(&committed.stored);
@@ -244,11 +247,43 @@ async fn hear(bells: Bells, line: fn(&Lines) -> &Line, postgres: Postgres, stop:
     *line.listening.lock().unwrap_or_else(PoisonError::into_inner) = false;
 }
 
-/// `<origin>/<swarm>`: an origin has no slash, a swarm may.
+/// `<origin>/<tenant>/<swarm>`: neither an origin nor a tenant has a slash, a swarm may. What cannot be read rings for all.
 fn pass_on(own: &str, line: &Line, payload: &str) {
-    match payload.split_once('/') {
-        Some((origin, _)) if origin == own => {}
-        Some((_, swarm)) => _ = line.here.send(Bell::Swarm(swarm.into())),
-        None => _ = line.here.send(Bell::Anything),
+    let (origin, name) = payload.split_once('/').unwrap_or((payload, ""));
+    if origin == own {
+        return;
+    }
+    let _ = line.here.send(named(name).map_or(Bell::Anything, Bell::Swarm));
+}
+
+fn named(name: &str) -> Option<Arc<(TenantId, SwarmId)>> {
+    let (tenant, swarm) = name.split_once('/')?;
+    Some(Arc::new((tenant.parse().ok()?, swarm.parse().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_bell_is_for_one_swarm_of_one_tenant() {
+        let line = Line::new("test", Duration::ZERO);
+        let mut heard = line.here.subscribe();
+        let mut hear = |payload: &str| {
+            pass_on("me", &line, payload);
+            match heard.try_recv() {
+                Ok(Bell::Swarm(swarm)) => format!("{}, {}", swarm.0, swarm.1),
+                Ok(Bell::Anything) => "anything".to_owned(),
+                Err(_) => "nothing".to_owned(),
+            }
+        };
+        assert_eq!(hear("other/acme/s"), "acme, s");
+        assert_eq!(hear("other/acme/s/t"), "acme, s/t");
+        assert_eq!(hear("me/acme/s"), "nothing");
+        for unreadable in ["other/s", "other/Acme/s", "other/acme/", "other", ""] {
+            assert_eq!(hear(unreadable), "anything", "{unreadable}");
+        }
     }
 }

@@ -6,7 +6,7 @@ pub(crate) mod trim;
 
 use brain_config::Bus;
 
-use crate::ids::{StreamName, SwarmId};
+use crate::ids::{StreamName, SwarmId, TenantId};
 
 /// The streams of a deployment: one, or one for each partition.
 #[derive(Debug, Clone)]
@@ -41,10 +41,17 @@ impl StreamNames {
         &self.all
     }
 
-    /// The stream of a swarm: partition CRC-32 (the one of zip and zlib) of its id, modulo the number of partitions.
+    /// The stream of a swarm: partition CRC-32 (the one of zip and zlib) of its id, modulo the number of partitions. Of a tenant
+    /// other than `default` it is that of `tenant/swarm`, so that swarms which every tenant names alike do not share a partition.
     #[must_use]
-    pub fn of(&self, swarm: &SwarmId) -> StreamName {
-        let partition = crc32fast::hash(swarm.as_str().as_bytes()) as usize % self.all.len();
+    pub fn of(&self, tenant: &TenantId, swarm: &SwarmId) -> StreamName {
+        let mut crc = crc32fast::Hasher::new();
+        if *tenant != TenantId::single() {
+            crc.update(tenant.as_str().as_bytes());
+            crc.update(b"/");
+        }
+        crc.update(swarm.as_str().as_bytes());
+        let partition = crc.finalize() as usize % self.all.len();
         self.all[partition].clone()
     }
 }
@@ -61,19 +68,27 @@ mod tests {
 
     #[test]
     fn one_partition_keeps_the_plain_name() {
-        assert_eq!(names(1).of(&SwarmId::trusted("any")).as_str(), "studiobrain.events");
+        assert_eq!(
+            names(1).of(&TenantId::single(), &SwarmId::trusted("any")).as_str(),
+            "studiobrain.events"
+        );
     }
 
     /// Other programs compute this too: the values must never change.
     #[test]
     fn partitions_are_chosen_by_crc32() {
         let four = names(4);
-        let partition = |swarm: &str| four.of(&SwarmId::trusted(swarm)).to_string();
+        let partition = |swarm: &str| four.of(&TenantId::single(), &SwarmId::trusted(swarm)).to_string();
         // python3 -c 'import zlib; print(zlib.crc32(b"default-swarm") % 4)'
         assert_eq!(
             partition("default-swarm"),
             format!("studiobrain.events:{}", crc32fast::hash(b"default-swarm") % 4)
         );
         assert_eq!(crc32fast::hash(b"123456789"), 0xCBF4_3926);
+        let of_tenant = four.of(&TenantId::trusted("acme"), &SwarmId::trusted("default-swarm"));
+        assert_eq!(
+            of_tenant.as_str(),
+            format!("studiobrain.events:{}", crc32fast::hash(b"acme/default-swarm") % 4)
+        );
     }
 }

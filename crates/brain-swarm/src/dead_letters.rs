@@ -275,10 +275,15 @@ pub async fn replay(
         });
     }
     let raw: &[u8] = row.get("raw");
-    let event = Event::parse(corrected.as_deref().unwrap_or(raw), max_bytes, &Defaults::default())?;
+    // Into the tenant whose letter it is, whatever is in it.
+    let defaults = Defaults {
+        tenant_id: tenant.clone(),
+        ..Defaults::default()
+    };
+    let event = Event::parse(corrected.as_deref().unwrap_or(raw), max_bytes, &defaults)?;
     let mut published = publisher.publish(vec![event]).await?;
     resolve(postgres, tenant, id, Status::Replayed).await?;
-    tracing::info!(dead_letter.id = %id, "dead letter replayed");
+    tracing::info!(dead_letter.id = %id, tenant.id = %tenant, "dead letter replayed");
     published.pop().ok_or(Error::Publish(publish::Error::Closed))
 }
 
@@ -288,7 +293,7 @@ pub async fn replay(
 /// [`Error::NotFound`], [`Error::NotParked`] or those of the database.
 pub async fn discard(postgres: &Postgres, tenant: &TenantId, id: Uuid) -> Result<(), Error> {
     if resolve(postgres, tenant, id, Status::Dropped).await? {
-        tracing::info!(dead_letter.id = %id, "dead letter dropped");
+        tracing::info!(dead_letter.id = %id, tenant.id = %tenant, "dead letter dropped");
         return Ok(());
     }
     match get(postgres, tenant, id).await? {

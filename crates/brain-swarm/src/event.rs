@@ -125,8 +125,10 @@ struct Envelope<'a> {
 }
 
 /// What fills the gaps of an envelope. A stream has none: there every field must be given.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Defaults {
+    /// Whose the event is. No envelope says so: a caller is of a tenant, whatever it writes.
+    pub tenant_id: TenantId,
     /// Generate an id and the time when they are missing.
     pub generate: bool,
     /// The swarm of an event that names none.
@@ -135,6 +137,18 @@ pub struct Defaults {
     pub run_id: Option<RunId>,
     /// The trace of an event that names none.
     pub traceparent: Option<String>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            tenant_id: TenantId::single(),
+            generate: false,
+            swarm_id: None,
+            run_id: None,
+            traceparent: None,
+        }
+    }
 }
 
 impl Event {
@@ -219,7 +233,7 @@ impl Event {
             },
         };
         Ok(Self {
-            tenant_id: TenantId::single(),
+            tenant_id: defaults.tenant_id.clone(),
             id,
             kind,
             schema_version,

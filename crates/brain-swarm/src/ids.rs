@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The longest identifier a caller may choose, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
 
+/// The longest name of a tenant.
+pub const MAX_TENANT_BYTES: usize = 64;
+
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
@@ -28,6 +31,11 @@ pub enum InvalidId {
     /// A character that would not survive logs, SQL or a terminal.
     #[error("{0} must not contain control characters")]
     Control(&'static str),
+    /// A character that a name of this kind cannot have.
+    #[error(
+        "{0} must begin with a lower-case letter or a digit and hold only lower-case letters, digits, `-`, `_` and `.`"
+    )]
+    Alphabet(&'static str),
 }
 
 pub(crate) fn check(kind: &'static str, text: &str, max: usize) -> Result<(), InvalidId> {
@@ -47,8 +55,27 @@ pub(crate) fn check(kind: &'static str, text: &str, max: usize) -> Result<(), In
     Ok(())
 }
 
+/// Tenants stand in stream fields, notifications, metrics and logs, so their names are plain.
+fn check_tenant(kind: &'static str, text: &str, max: usize) -> Result<(), InvalidId> {
+    check(kind, text, max)?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let first = text.bytes().next().is_some_and(plain);
+    if first
+        && text
+            .bytes()
+            .all(|byte| plain(byte) || matches!(byte, b'-' | b'_' | b'.'))
+    {
+        Ok(())
+    } else {
+        Err(InvalidId::Alphabet(kind))
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $max:expr) => {
+        text_id!($(#[$doc])* $name, $kind, $max, check);
+    };
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:expr, $check:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -61,7 +88,7 @@ macro_rules! text_id {
             /// [`InvalidId`] says what is wrong with it.
             pub fn new(text: impl Into<std::sync::Arc<str>>) -> Result<Self, InvalidId> {
                 let text = text.into();
-                check($kind, &text, $max)?;
+                $check($kind, &text, $max)?;
                 Ok(Self(text))
             }
 
@@ -119,8 +146,8 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// Who owns the rows.
-    TenantId, "tenantId", MAX_ID_BYTES
+    /// Who owns the rows: 1 to 64 lower-case letters, digits, `-`, `_` and `.`, beginning with a letter or a digit.
+    TenantId, "tenantId", MAX_TENANT_BYTES, check_tenant
 );
 text_id!(
     /// A swarm: the scope of sequence numbers, agents and tasks.
@@ -159,8 +186,11 @@ impl TenantId {
     /// The tenant of a system that has only one.
     #[must_use]
     pub fn single() -> Self {
-        Self::trusted("default")
+        Self::trusted(Self::SINGLE)
     }
+
+    /// Its name.
+    pub(crate) const SINGLE: &'static str = "default";
 }
 
 impl EventId {
@@ -230,6 +260,37 @@ mod tests {
         assert!(TaskId::new("a\0b").is_err());
         assert!(TaskId::new("x".repeat(MAX_ID_BYTES + 1)).is_err());
         assert!(serde_json::from_str::<SwarmId>("\"\"").is_err());
+    }
+
+    #[test]
+    fn tenants_have_plain_names() {
+        for good in ["default", "a", "7", "acme.eu-west_1", &"x".repeat(64)] {
+            assert_eq!(TenantId::new(good).unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            "-a",
+            ".a",
+            "_a",
+            "Acme",
+            "a b",
+            "a/b",
+            "a\0",
+            "ä",
+            "a:b",
+            &"x".repeat(65),
+        ] {
+            assert!(TenantId::new(bad).is_err(), "{bad}");
+            assert!(bad.parse::<TenantId>().is_err(), "{bad}");
+            assert!(
+                serde_json::from_str::<TenantId>(&serde_json::json!(bad).to_string()).is_err(),
+                "{bad}"
+            );
+        }
+        insta::assert_snapshot!(
+            TenantId::new("Acme").unwrap_err(),
+            @"tenantId must begin with a lower-case letter or a digit and hold only lower-case letters, digits, `-`, `_` and `.`"
+        );
     }
 
     proptest! {

@@ -7,6 +7,7 @@ mod leases;
 mod partition;
 mod probe;
 mod reading;
+mod relayed;
 mod retries;
 mod status;
 mod sweep;

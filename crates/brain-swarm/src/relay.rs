@@ -234,17 +234,23 @@ impl Relay {
     }
 
     async fn send(&self, batch: &RelayBatch) -> Result<(), Error> {
+        let default = TenantId::single();
         for chunk in batch.entries.chunks(PIPELINE) {
             let pipeline = self.redis.commands().pipeline();
             for (seq, event) in chunk {
-                let fields: Vec<(&str, String)> = vec![
+                let mut fields: Vec<(&str, String)> = Vec::with_capacity(5);
+                if event.tenant_id != default {
+                    fields.push((entry::TENANT, event.tenant_id.to_string()));
+                }
+                fields.extend([
                     (entry::SEQ, seq.to_string()),
                     (entry::SWARM, event.swarm_id.to_string()),
                     (entry::ID, event.id.to_string()),
                     (entry::EVENT, event.to_json()),
-                ];
+                ]);
                 // Marked before it is sent: the consumer may read it before this task hears that it was written.
                 self.marks.add(&RelayMark {
+                    tenant: event.tenant_id.clone(),
                     swarm: event.swarm_id.to_string(),
                     id: event.id.to_string(),
                     seq: *seq,

@@ -204,16 +204,19 @@ async fn pass_on(inner: Arc<Inner>, mut bells: broadcast::Receiver<Bell>) {
             () = inner.stop.cancelled() => return,
             bell = bells.recv() => bell,
         };
-        let name = match bell {
-            Ok(Bell::Swarm(name)) => Some(name),
+        let rung = match bell {
+            Ok(Bell::Swarm(swarm)) => Some(swarm),
             Ok(Bell::Anything) | Err(RecvError::Lagged(_)) => None,
             Err(RecvError::Closed) => return,
         };
         let tails = inner.tails.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((_, swarm), tail) in tails.iter() {
-            if name.as_ref().is_none_or(|name| **name == *swarm.as_str()) {
-                tail.rung.notify_one();
+        match rung {
+            Some(swarm) => {
+                if let Some(tail) = tails.get(&*swarm) {
+                    tail.rung.notify_one();
+                }
             }
+            None => tails.values().for_each(|tail| tail.rung.notify_one()),
         }
     }
 }
@@ -231,7 +234,9 @@ async fn run(inner: Arc<Inner>, swarm: SwarmKey, tail: Tail) {
     loop {
         match hand_round(&inner.postgres, &selection, &tail, reached).await {
             Ok(now) => reached = Some(now),
-            Err(error) => tracing::warn!(swarm.id = %swarm.1, error = %error, "followers wait for the database"),
+            Err(error) => {
+                tracing::warn!(tenant.id = %swarm.0, swarm.id = %swarm.1, error = %error, "followers wait for the database")
+            }
         }
         tokio::select! {
             () = inner.stop.cancelled() => break,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use brain_connectivity::redis::Redis;
-use brain_swarm::ids::SwarmId;
+use brain_swarm::ids::{SwarmId, TenantId};
 use fred::interfaces::StreamsInterface as _;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -121,7 +121,7 @@ impl Press {
         let Ok(swarm) = SwarmId::new(draft.promise.swarm.as_str()) else {
             return;
         };
-        let stream = self.world.streams.of(&swarm);
+        let stream = self.world.streams.of(&TenantId::single(), &swarm);
         let event = workload::event(&draft).to_string();
         let path = format!("tasks/{}", draft.promise.task);
         let begun = Instant::now();

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use brain_config::Config;
 use brain_devstack::Stack;
 use brain_swarm::bus::StreamNames;
-use brain_swarm::ids::SwarmId;
+use brain_swarm::ids::{SwarmId, TenantId};
 use tokio_postgres::{Client, NoTls};
 
 /// The database that everything happens in.
@@ -143,10 +143,12 @@ impl World {
 
 /// A swarm for each partition.
 fn swarms(streams: &StreamNames) -> Result<Vec<String>> {
+    let tenant = TenantId::single();
     let mut found = Vec::new();
     for stream in streams.all() {
         let mut names = (0..10_000).map(|number| format!("chaos-{number}"));
-        let fits = |name: &String| SwarmId::new(name.as_str()).is_ok_and(|swarm| streams.of(&swarm) == *stream);
+        let fits =
+            |name: &String| SwarmId::new(name.as_str()).is_ok_and(|swarm| streams.of(&tenant, &swarm) == *stream);
         match names.find(fits) {
             Some(name) => found.push(name),
             None => bail!("no swarm found for {stream}"),
@@ -168,7 +170,7 @@ mod tests {
         let swarms = swarms(&streams).unwrap();
         let used: Vec<_> = swarms
             .iter()
-            .map(|name| streams.of(&SwarmId::new(name.as_str()).unwrap()))
+            .map(|name| streams.of(&TenantId::single(), &SwarmId::new(name.as_str()).unwrap()))
             .collect();
         assert_eq!(used, streams.all());
     }

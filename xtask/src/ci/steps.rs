@@ -7,7 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context, bail};
 
 use crate::workspace::cargo;
-use crate::{compose, generate, layers, prose};
+use crate::{compose, generate, layers, prose, tenancy};
 
 /// One check.
 #[derive(Debug)]
@@ -55,6 +55,11 @@ pub(super) const STEPS: &[Step] = &[
         name: "prose",
         does: "file headers, sizes, names and links",
         run: || prose::check().map(Outcome::Found),
+    },
+    Step {
+        name: "tenancy",
+        does: "every statement says of which tenant",
+        run: || tenancy::check().map(Outcome::Found),
     },
     Step {
         name: "generated",

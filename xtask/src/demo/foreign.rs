@@ -63,7 +63,7 @@ impl ForeignClient {
 
     /// Adds all tasks that go over the stream, a few at a time.
     pub(super) async fn publish_all(&self, story: &Story, meter: &Meter) -> anyhow::Result<()> {
-        let stream = self.streams.of(&story.swarm);
+        let stream = self.streams.of(&brain_swarm::ids::TenantId::single(), &story.swarm);
         for batch in story.going(Way::Xadd).chunks(PIPELINE) {
             let pipeline = self.client.pipeline();
             for task in batch {

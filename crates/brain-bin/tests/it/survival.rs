@@ -9,7 +9,11 @@ use std::time::Duration;
 
 use brain_config::Config;
 use brain_connectivity::{postgres::Postgres, redis::Redis};
-use brain_swarm::{bus::StreamNames, doctor, ids::SwarmId};
+use brain_swarm::{
+    bus::StreamNames,
+    doctor,
+    ids::{SwarmId, TenantId},
+};
 use brain_testkit::{eventually_within, own_postgres, own_valkey};
 use fred::interfaces::{ClientLike as _, StreamsInterface as _};
 use fred::types::Value;
@@ -177,7 +181,7 @@ async fn exclusive_kill_9_twice_in_the_middle_of_20000_events_loses_and_doubles_
     let mut publishing = publishers(&url, &ledger, 10_000);
     let foreign = {
         let (ledger, redis) = (ledger.clone(), Redis::open(&config.redis).unwrap());
-        let stream = StreamNames::new(&config.bus).of(&SwarmId::new("survival").unwrap());
+        let stream = StreamNames::new(&config.bus).of(&TenantId::single(), &SwarmId::new("survival").unwrap());
         tokio::spawn(async move {
             for _ in 0..500 {
                 let pipeline = redis.commands().pipeline();

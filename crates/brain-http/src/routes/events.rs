@@ -70,13 +70,13 @@ pub(crate) async fn publish(
     let mode = Mode::of(request.headers())?;
     let bytes = body::read(request, app.body_limits).await?;
     let defaults = Defaults {
+        tenant_id: caller.tenant_id.clone(),
         traceparent: Some(trace.traceparent()),
         ..app.services.defaults.clone()
     };
-    let mut events = read(mode, bytes, app.services.max_event_bytes, defaults).await?;
-    for event in &mut events {
+    let events = read(mode, bytes, app.services.max_event_bytes, defaults).await?;
+    for event in &events {
         caller.speaks_as(&event.actor_id)?;
-        event.tenant_id = caller.tenant_id.clone();
     }
     receipt(app.services.publisher.publish(events).await?)
 }

@@ -89,7 +89,7 @@ impl Setup {
                 generate: true,
                 swarm_id: Some(SwarmId::new(config.swarm.swarm_id.as_str()).unwrap()),
                 run_id: Some(RunId::new("run-1").unwrap()),
-                traceparent: None,
+                ..Defaults::default()
             },
             max_event_bytes: config.bus.max_event_bytes,
             service_name: "studiobrain".to_owned(),

@@ -1,11 +1,13 @@
 //! One stream entry: what the relay writes and what the consumer reads.
 //!
 //! A foreign publisher writes one field, `event`, with the JSON of an event. The relay adds `seq`, `swarm` and `id`, so that
-//! its own entries are recognised without parsing.
+//! its own entries are recognised without parsing. Either names the tenant in `tenant`, unless it is `default`.
+//!
+//! Invariant: an entry whose tenant cannot be told belongs to none; it is never taken for one of `default`.
 
 use bytes::Bytes;
 
-use crate::ids::EntryId;
+use crate::ids::{EntryId, InvalidId, TenantId};
 
 /// The field that carries the event.
 pub(crate) const EVENT: &str = "event";
@@ -15,6 +17,9 @@ pub(crate) const SEQ: &str = "seq";
 pub(crate) const SWARM: &str = "swarm";
 /// The field with the event's id, on entries of the relay.
 pub(crate) const ID: &str = "id";
+
+/// The field with the tenant; an entry without it is of tenant `default`.
+pub(crate) const TENANT: &str = "tenant";
 
 /// An entry as it came from the stream.
 #[derive(Debug, Clone)]
@@ -28,12 +33,38 @@ pub(crate) struct RawEntry {
 /// The mark of the relay: what the entry claims to be. It is believed only after a look at what is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RelayMark {
+    pub(crate) tenant: TenantId,
     pub(crate) swarm: String,
     pub(crate) id: String,
     pub(crate) seq: i64,
 }
 
+/// Why the tenant of an entry cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidTenant {
+    /// Whoever wrote two may mean either.
+    #[error("the entry has the field `tenant` more than once")]
+    Several,
+    #[error("the field `tenant` is not text")]
+    NotText,
+    #[error("the field `tenant`: {0}")]
+    Invalid(#[from] InvalidId),
+}
+
 impl RawEntry {
+    /// Whose entry it is.
+    pub(crate) fn tenant(&self) -> Result<TenantId, InvalidTenant> {
+        let mut named = self.fields.iter().filter(|(key, _)| key.as_ref() == TENANT.as_bytes());
+        let Some((_, tenant)) = named.next() else {
+            return Ok(TenantId::single());
+        };
+        if named.next().is_some() {
+            return Err(InvalidTenant::Several);
+        }
+        let tenant = std::str::from_utf8(tenant).map_err(|_| InvalidTenant::NotText)?;
+        Ok(TenantId::new(tenant)?)
+    }
+
     fn field(&self, name: &str) -> Option<&Bytes> {
         self.fields
             .iter()
@@ -54,15 +85,19 @@ impl RawEntry {
                 .filter(|text| !text.chars().any(char::is_control))
         };
         Some(RelayMark {
+            tenant: self.tenant().ok()?,
             seq: text(SEQ)?.parse().ok()?,
             swarm: text(SWARM)?.to_owned(),
             id: text(ID)?.to_owned(),
         })
     }
 
-    /// All bytes of the entry, for a dead letter: the event alone where there is one, else every field.
+    /// All bytes of the entry, for a dead letter: the event alone where there is one and it is known whose it is, else every
+    /// field, so that nobody replays it as it is.
     pub(crate) fn raw(&self) -> Bytes {
-        if let Some(event) = self.event() {
+        if let Some(event) = self.event()
+            && self.tenant().is_ok()
+        {
             return event.clone();
         }
         let mut raw = Vec::new();
@@ -73,5 +108,67 @@ impl RawEntry {
             raw.push(b'\n');
         }
         Bytes::from(raw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn entry(fields: &[(&'static str, &'static str)]) -> RawEntry {
+        RawEntry {
+            id: EntryId::default(),
+            fields: fields
+                .iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()))
+                .collect(),
+            deliveries: 1,
+        }
+    }
+
+    #[test]
+    fn an_entry_without_a_tenant_is_of_the_default_one() {
+        assert_eq!(entry(&[("event", "{}")]).tenant(), Ok(TenantId::single()));
+        assert_eq!(entry(&[("tenant", "acme")]).tenant().unwrap().as_str(), "acme");
+    }
+
+    #[test]
+    fn a_tenant_that_cannot_be_told_is_of_nobody() {
+        let problems = [
+            entry(&[("event", "{}"), ("tenant", "")]),
+            entry(&[("event", "{}"), ("tenant", "Acme")]),
+            entry(&[("event", "{}"), ("tenant", "a"), ("tenant", "a")]),
+            RawEntry {
+                fields: vec![
+                    ("event".into(), "{}".into()),
+                    ("tenant".into(), Bytes::from_static(b"\xff")),
+                ],
+                ..entry(&[])
+            },
+        ]
+        .map(|entry| {
+            assert_ne!(entry.raw().as_ref(), b"{}", "it must not be replayed as an event");
+            entry.tenant().unwrap_err().to_string()
+        });
+        insta::assert_snapshot!(problems.join("\n"), @r"
+        the field `tenant`: tenantId must not be empty
+        the field `tenant`: tenantId must begin with a lower-case letter or a digit and hold only lower-case letters, digits, `-`, `_` and `.`
+        the entry has the field `tenant` more than once
+        the field `tenant` is not text
+        ");
+    }
+
+    #[test]
+    fn the_mark_of_the_relay_is_of_its_tenant() {
+        let fields = [("seq", "7"), ("swarm", "s"), ("id", "e")];
+        let mark = |tenant: Option<&'static str>| {
+            let tenant = tenant.map(|tenant| ("tenant", tenant));
+            entry(&fields.into_iter().chain(tenant).collect::<Vec<_>>()).relay_mark()
+        };
+        assert_eq!(mark(None), mark(Some("default")));
+        assert_ne!(mark(None), mark(Some("acme")));
+        assert_eq!(mark(Some("Acme")), None);
     }
 }

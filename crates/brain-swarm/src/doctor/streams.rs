@@ -98,6 +98,7 @@ async fn check_stream(
             break;
         };
         let mut ids = Vec::new();
+        let mut tenants = Vec::new();
         let mut swarms = Vec::new();
         let mut events = Vec::new();
         let mut seqs = Vec::new();
@@ -108,6 +109,8 @@ async fn check_stream(
             // What no id can be is stored under no id, and PostgreSQL could not even be asked about it.
             let names = names.filter(|names| !names.id.contains('\0') && !names.swarm_id.contains('\0'));
             ids.push(entry.id.to_string());
+            // Without a tenant it can only be a dead letter.
+            tenants.push(entry.tenant().ok().map(|tenant| tenant.to_string()));
             swarms.push(names.as_ref().map(|names| names.swarm_id.clone()));
             events.push(names.map(|names| names.id));
             seqs.push(entry.relay_mark().map(|mark| mark.seq));
@@ -117,7 +120,7 @@ async fn check_stream(
         let rows = client
             .query(
                 include_str!("../sql/select_entry_fates.sql"),
-                &[&stream.as_str(), &ids, &swarms, &events, &seqs],
+                &[&stream.as_str(), &ids, &tenants, &swarms, &events, &seqs],
             )
             .await
             .map_err(postgres::Error::from)?;

@@ -374,6 +374,7 @@ impl<'a> DoneColumns<'a> {
 #[derive(Default)]
 pub(super) struct LetterColumns<'a> {
     ids: Vec<Uuid>,
+    tenants: Vec<&'a str>,
     entries: Vec<String>,
     digests: Vec<String>,
     reasons: Vec<&'static str>,
@@ -391,6 +392,7 @@ impl<'a> LetterColumns<'a> {
         for letter in letters {
             let digest = Sha256::digest(&letter.raw);
             columns.ids.push(Uuid::now_v7());
+            columns.tenants.push(letter.tenant_id.as_str());
             columns.entries.push(letter.entry.to_string());
             columns
                 .digests
@@ -410,11 +412,11 @@ impl<'a> LetterColumns<'a> {
         self.ids.is_empty()
     }
 
-    /// All letters of a batch come from one stream and so from one tenant's point of view.
-    pub(super) fn parameters<'b>(&'b self, tenant: &'b &'b str, stream: &'b &'b str) -> Parameters<'b> {
+    /// All letters of a batch come from one stream, but not of one tenant.
+    pub(super) fn parameters<'b>(&'b self, stream: &'b &'b str) -> Parameters<'b> {
         vec![
             &self.ids,
-            tenant,
+            &self.tenants,
             stream,
             &self.entries,
             &self.digests,

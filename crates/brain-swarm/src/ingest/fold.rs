@@ -418,7 +418,7 @@ fn outbox_ranges(events: &[StoredEvent], streams: &StreamNames) -> Vec<OutboxRan
     ranges
         .into_iter()
         .map(|((tenant_id, swarm_id), (first_seq, last_seq))| OutboxRange {
-            stream: streams.of(&swarm_id),
+            stream: streams.of(&tenant_id, &swarm_id),
             tenant_id,
             swarm_id,
             first_seq,

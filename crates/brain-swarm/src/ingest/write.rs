@@ -88,7 +88,6 @@ pub(super) async fn write(
     let outbox_last: Vec<i64> = changes.outbox.iter().map(|range| range.last_seq).collect();
     let all_letters = || batch.dead_letters.iter().chain(&changes.duplicates);
     let letters = LetterColumns::of(all_letters());
-    let letter_tenant = all_letters().next().map_or("", |letter| letter.tenant_id.as_str());
     let letter_stream = all_letters().next().map_or("", |letter| letter.stream.as_str());
     let cursor = batch.position.as_ref().and_then(|position| {
         position
@@ -180,7 +179,7 @@ pub(super) async fn write(
         (
             letters.is_empty(),
             include_str!("../sql/insert_dead_letters.sql"),
-            letters.parameters(&letter_tenant, &letter_stream),
+            letters.parameters(&letter_stream),
         ),
         (
             cursor.is_none(),

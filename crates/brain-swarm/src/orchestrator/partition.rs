@@ -16,11 +16,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     leases::Lease,
     reading::{Delivery, LAST_READ, Parsed, backoff, parse, read_on},
+    relayed,
     retries::{Retries, Retry},
     status::{ConsumerState, Handle},
 };
 use crate::{
-    bus::{StreamNames, entry::RawEntry, trim},
+    bus::{
+        StreamNames,
+        entry::{self, RawEntry},
+        trim,
+    },
     dead_letters::{NewDeadLetter, Reason},
     ids::{EntryId, TenantId},
     ingest::{self, Batch, Entry, Input, Position, Terms},
@@ -309,9 +314,11 @@ impl Partition {
             .take(DETAIL_CHARS)
             .collect();
         metrics::counter!(metric_names::DEAD_LETTERS, "reason" => reason.as_str()).increment(1);
-        tracing::warn!(stream.name = %self.lease.stream, stream.entry_id = %raw.id, reason = reason.as_str(), detail, "stream entry became a dead letter");
+        // Where nobody can tell whose it is, it is the operator's.
+        let tenant_id = raw.tenant().unwrap_or_else(|_| TenantId::single());
+        tracing::warn!(stream.name = %self.lease.stream, stream.entry_id = %raw.id, tenant.id = %tenant_id, reason = reason.as_str(), detail, "stream entry became a dead letter");
         NewDeadLetter {
-            tenant_id: TenantId::single(),
+            tenant_id,
             stream: self.lease.stream.clone(),
             entry: raw.id,
             reason,
@@ -328,36 +335,11 @@ impl Partition {
     async fn confirm(&self, entries: &[&RawEntry], stop: &CancellationToken) -> Result<Vec<EntryId>, End> {
         let mut waits = backoff().delays();
         loop {
-            match self.confirm_once(entries).await {
+            match relayed::confirmed(&self.parts.postgres, entries).await {
                 Ok(ids) => return Ok(ids),
                 Err(error) => self.wait(&error, waits.next(), stop).await?,
             }
         }
-    }
-
-    async fn confirm_once(&self, entries: &[&RawEntry]) -> Result<Vec<EntryId>, postgres::Error> {
-        let marks: Vec<_> = entries.iter().filter_map(|entry| entry.relay_mark()).collect();
-        let swarms: Vec<&str> = marks.iter().map(|mark| mark.swarm.as_str()).collect();
-        let seqs: Vec<i64> = marks.iter().map(|mark| mark.seq).collect();
-        let ids: Vec<&str> = marks.iter().map(|mark| mark.id.as_str()).collect();
-        let ordinals: Vec<i32> = (0..i32::try_from(marks.len()).unwrap_or(i32::MAX)).collect();
-        let client = self.parts.postgres.client().await?;
-        let statement = client.prepare_cached(include_str!("../sql/select_relayed.sql")).await?;
-        let rows = client
-            .query(
-                &statement,
-                &[&swarms, &seqs, &ids, &ordinals, &TenantId::single().as_str()],
-            )
-            .await?;
-        let marked: Vec<EntryId> = entries
-            .iter()
-            .filter(|entry| entry.relay_mark().is_some())
-            .map(|entry| entry.id)
-            .collect();
-        Ok(rows
-            .iter()
-            .filter_map(|row| marked.get(usize::try_from(row.get::<_, i32>(0)).ok()?).copied())
-            .collect())
     }
 
     /// Commits, waiting out a database that is away.
@@ -433,7 +415,10 @@ impl Partition {
             if attempts >= self.parts.bus.max_attempts {
                 let raw = RawEntry {
                     id: entry.id,
-                    fields: vec![("event".into(), entry.raw)],
+                    fields: vec![
+                        (entry::EVENT.into(), entry.raw),
+                        (entry::TENANT.into(), String::from(input.event.tenant_id.clone()).into()),
+                    ],
                     deliveries: entry.deliveries,
                 };
                 let detail = format!("the database refused it {attempts} times: {problem}");

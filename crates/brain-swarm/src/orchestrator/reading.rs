@@ -204,6 +204,10 @@ fn classify(entry: &RawEntry, marks: &Marks, max_bytes: usize) -> Parsed {
 }
 
 pub(super) fn parse(entry: &RawEntry, max_bytes: usize) -> Parsed {
+    let tenant_id = match entry.tenant() {
+        Ok(tenant) => tenant,
+        Err(problem) => return Parsed::Bad(Reason::Malformed, problem.to_string()),
+    };
     let Some(json) = entry.event() else {
         let fields: Vec<String> = entry
             .fields
@@ -216,7 +220,11 @@ pub(super) fn parse(entry: &RawEntry, max_bytes: usize) -> Parsed {
             format!("the entry has no field `event`, only: {}", fields.join(", ")),
         );
     };
-    match Event::parse(json, max_bytes, &Defaults::default()) {
+    let defaults = Defaults {
+        tenant_id,
+        ..Defaults::default()
+    };
+    match Event::parse(json, max_bytes, &defaults) {
         Ok(event) => Parsed::Event(Arc::new(event)),
         Err(problem) => {
             let reason = match problem {

@@ -92,7 +92,7 @@ impl Lane {
                     continue;
                 }
                 bell = ring(&mut self.bells) => match bell {
-                    Bell::Swarm(name) => self.parked.wake_by_name(&name),
+                    Bell::Swarm(swarm) => self.parked.wake(&swarm),
                     Bell::Anything => self.parked.wake_all(),
                 },
                 () = at(next) => {}

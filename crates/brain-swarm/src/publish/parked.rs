@@ -70,15 +70,6 @@ impl Parked {
         }
     }
 
-    /// Something is ready in a swarm of this name, of whichever tenant.
-    pub(super) fn wake_by_name(&mut self, name: &str) {
-        for (swarm, waiting) in &mut self.swarms {
-            if swarm.1.as_str() == name {
-                waiting.to_try = waiting.claims.len();
-            }
-        }
-    }
-
     /// Notifications may have been lost.
     pub(super) fn wake_all(&mut self) {
         for waiting in self.swarms.values_mut() {

@@ -182,7 +182,7 @@ impl Pass {
                     .open_task
                     .insert(swarm::first_open_task(&self.postgres, &work.key).await?),
             };
-            let stream = self.streams.of(&work.key.1);
+            let stream = self.streams.of(&work.key.0, &work.key.1);
             let pruned = swarm::prune_events(&self.postgres, &work.key, &stream, self.cutoff, open_task).await?;
             self.counts.events += pruned.events;
             self.counts.tasks += pruned.tasks;

@@ -85,9 +85,11 @@ impl Template {
         if let Some(runbook) = self.task.get("runbookId") {
             envelope["runbookId"] = runbook.clone();
         }
-        let mut event = Event::parse(envelope.to_string().as_bytes(), max_bytes, &Defaults::default())?;
-        event.tenant_id = key.tenant_id.clone();
-        Ok(event)
+        let defaults = Defaults {
+            tenant_id: key.tenant_id.clone(),
+            ..Defaults::default()
+        };
+        Event::parse(envelope.to_string().as_bytes(), max_bytes, &defaults)
     }
 }
 

@@ -1,4 +1,5 @@
-SELECT format('swarm %s: task %s is %s to %s, who is not an agent of the swarm', t.swarm_id, t.task_id, t.status, t.assigned_agent_id)
+SELECT format('tenant %s, swarm %s: task %s is %s to %s, who is not an agent of the swarm',
+    t.tenant_id, t.swarm_id, t.task_id, t.status, t.assigned_agent_id)
 FROM swarm_tasks t
 WHERE t.status IN ('assigned', 'running')
     AND NOT EXISTS (

@@ -1,6 +1,7 @@
 -- That nothing is missing after pruned_seq is the first invariant; so a missing cause was pruned, or was never there. It cannot have
 -- been pruned when the event is about a task that came later: what happens to a task has no cause from before it.
-SELECT format('swarm %s: event %s (%s) names cause %s, which is not stored', d.swarm_id, d.event_id, d.event_type, d.causation_id)
+SELECT format('tenant %s, swarm %s: event %s (%s) names cause %s, which is not stored',
+    d.tenant_id, d.swarm_id, d.event_id, d.event_type, d.causation_id)
 FROM swarm_events d
 WHERE d.actor_id = 'studio-brain' AND d.causation_id IS NOT NULL
     AND NOT EXISTS (

@@ -1,4 +1,5 @@
-SELECT format('swarm %s: last_seq is %s and events up to %s are pruned, but %s events run from %s to %s', s.swarm_id, s.last_seq,
+SELECT format('tenant %s, swarm %s: last_seq is %s and events up to %s are pruned, but %s events run from %s to %s',
+    s.tenant_id, s.swarm_id, s.last_seq,
     s.pruned_seq, COALESCE(e.events, 0), e.first, e.last)
 FROM swarm_sequences s
 FULL JOIN (

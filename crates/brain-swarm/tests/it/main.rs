@@ -9,5 +9,6 @@ mod replicas;
 mod retention;
 mod schedules;
 mod tasks;
+mod tenants;
 mod worker;
 mod world;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use brain_connectivity::redis::Redis;
-use brain_swarm::{bus::StreamNames, ids::SwarmId};
+use brain_swarm::{
+    bus::StreamNames,
+    ids::{SwarmId, TenantId},
+};
 use brain_testkit::{eventually, eventually_within};
 use serde_json::json;
 
@@ -30,7 +33,10 @@ async fn publish_notes(world: &World, from: usize, count: usize) {
             let mut note = created(&format!("t{n}"));
             note["swarmId"] = json!(swarm);
             world
-                .xadd_to(streams.of(&swarm).as_str(), &[("event", note.to_string())])
+                .xadd_to(
+                    streams.of(&TenantId::single(), &swarm).as_str(),
+                    &[("event", note.to_string())],
+                )
                 .await;
         }
     }

@@ -171,6 +171,7 @@ mod tests {
             swarm_id: Some(SwarmId::new("s").unwrap()),
             run_id: Some(RunId::new("r").unwrap()),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+            ..Defaults::default()
         };
         super::read(body.as_bytes(), &|json| Event::parse(json, 1024, &defaults))
     }
