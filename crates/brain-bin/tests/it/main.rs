@@ -7,6 +7,7 @@
 
 mod brain_process;
 mod config_check;
+mod footprint;
 mod healthcheck;
 mod lifecycle;
 mod migrate;

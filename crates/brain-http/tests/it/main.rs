@@ -28,3 +28,4 @@ mod shown;
 mod status;
 mod streams;
 mod tasks;
+mod tenants;
