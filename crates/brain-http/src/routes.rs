@@ -2,18 +2,18 @@
 //!
 //! Invariant: a path that [`find`] does not know never reaches axum, and one that it knows is routed there.
 
-mod agents;
-mod budgets;
-mod dead_letters;
-mod events;
-mod health;
-mod messages;
-mod runs;
-mod schedules;
-mod schemas;
-mod status;
-mod tasks;
-mod tokens;
+pub(crate) mod agents;
+pub(crate) mod budgets;
+pub(crate) mod dead_letters;
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod messages;
+pub(crate) mod runs;
+pub(crate) mod schedules;
+pub(crate) mod schemas;
+pub(crate) mod status;
+pub(crate) mod tasks;
+pub(crate) mod tokens;
 
 use std::{fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
@@ -485,10 +485,12 @@ fn default_run(app: &App) -> Result<RunId, Problem> {
 }
 
 /// What people say when they call something off.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "Cancellation")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Order {
+pub(crate) struct Order {
     actor_id: Option<ActorId>,
+    #[schemars(length(max = 8192))]
     reason: Option<String>,
 }
 

@@ -47,6 +47,33 @@ pub(crate) fn check(kind: &'static str, text: &str, max: usize) -> Result<(), In
     Ok(())
 }
 
+/// What [`check`] lets pass, as JSON Schema says it. It counts characters where the check counts bytes.
+fn text_schema(max: usize) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": max,
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+    })
+}
+
+/// The schema of a text that is kept to the rules of identifiers without being one.
+pub(crate) struct Text;
+
+impl schemars::JsonSchema for Text {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        text_schema(MAX_ID_BYTES)
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $max:expr) => {
         $(#[$doc])*
@@ -107,6 +134,16 @@ macro_rules! text_id {
         impl From<$name> for String {
             fn from(id: $name) -> String {
                 id.0.as_ref().to_owned()
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                text_schema($max)
             }
         }
 
@@ -205,9 +242,9 @@ impl FromStr for EntryId {
 }
 
 /// Grows with every change of a lease's owner; a holder with an older one has lost the lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
-pub struct FencingToken(pub i64);
+pub struct FencingToken(#[schemars(range(min = 0))] pub i64);
 
 impl FencingToken {
     /// The one after it.

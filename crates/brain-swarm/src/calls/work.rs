@@ -50,7 +50,7 @@ pub struct Ask {
 }
 
 /// What a claim got.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Claimed {
     /// The tasks; none when nothing came in time.
@@ -60,7 +60,7 @@ pub struct Claimed {
 }
 
 /// A task and the claim that holds it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimedTask {
     /// Which task.
@@ -134,7 +134,8 @@ pub struct Finished {
 }
 
 /// An event that was emitted for a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "EmittedEvent")]
 pub struct Emitted {
     /// Its id.
     pub id: EventId,

@@ -122,9 +122,10 @@ fn invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
 }
 
 /// An event in the JSON format of CloudEvents.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "NewCloudEvent")]
 #[serde(deny_unknown_fields, expecting = "a CloudEvent as a JSON object")]
-struct Foreign<'a> {
+pub(crate) struct Foreign<'a> {
     specversion: String,
     id: String,
     source: String,
@@ -145,9 +146,10 @@ struct Foreign<'a> {
     tracestate: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "CloudEventVersion")]
 #[serde(untagged, expecting = "a version number")]
-enum Version {
+pub(crate) enum Version {
     Number(i16),
     Text(String),
 }
@@ -265,7 +267,8 @@ impl Foreign<'_> {
 }
 
 /// A stored event in the JSON format of CloudEvents.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CloudEvent")]
 pub(super) struct Shown<'a> {
     specversion: &'static str,
     id: &'a str,
