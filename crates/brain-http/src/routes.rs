@@ -5,6 +5,7 @@
 pub(crate) mod agents;
 pub(crate) mod budgets;
 pub(crate) mod dead_letters;
+mod docs;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod messages;
@@ -78,7 +79,7 @@ const EVENTS: &str = "/api/swarm/events";
 const CLAIM: &str = "/api/swarm/tasks/claim";
 
 /// All routes; those that are asked most often come first, and a fixed path before one that varies.
-pub(crate) static TABLE: [Route; 45] = [
+pub(crate) static TABLE: [Route; 47] = [
     Route {
         template: EVENTS,
         allow: "GET, HEAD, POST",
@@ -380,6 +381,18 @@ pub(crate) static TABLE: [Route; 45] = [
         ],
         handlers: || get(tokens::show).delete(tokens::revoke),
     },
+    Route {
+        template: "/openapi.json",
+        allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Nothing)],
+        handlers: || get(docs::document),
+    },
+    Route {
+        template: "/docs",
+        allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Nothing)],
+        handlers: || get(docs::page),
+    },
 ];
 
 /// A route of the table.
@@ -417,6 +430,15 @@ pub(crate) fn need(route: RouteId, method: &Method) -> Option<Need> {
     let operations = TABLE[route.0].operations;
     let operation = operations.iter().find(|operation| operation.method == *method);
     operation.map(|operation| operation.need)
+}
+
+/// Every operation: its method, the template of its path, what it needs.
+#[cfg(test)]
+pub(crate) fn operations() -> impl Iterator<Item = (&'static Method, &'static str, Need)> {
+    TABLE.iter().flat_map(|route| {
+        let operations = route.operations.iter();
+        operations.map(|operation| (&operation.method, route.template, operation.need))
+    })
 }
 
 /// How much longer than others a route may take to answer, because its caller may ask it to wait.

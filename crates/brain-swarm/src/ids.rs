@@ -242,7 +242,9 @@ impl FromStr for EntryId {
 }
 
 /// Grows with every change of a lease's owner; a holder with an older one has lost the lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct FencingToken(#[schemars(range(min = 0))] pub i64);
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The most tasks that are created in one call.
-const MAX_TASKS: usize = 4096;
+pub const MAX_TASKS: usize = 4096;
 
 /// A task that is to be created. `docs/TASKS.md` explains every field.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -20,7 +20,7 @@ use crate::{
 /// The most tasks that one claim takes.
 const MAX_CLAIM: usize = 1000;
 /// The most results of one call.
-const MAX_RESULTS: usize = 1000;
+pub const MAX_RESULTS: usize = 1000;
 /// The shortest and the longest lease, in milliseconds.
 const LEASE_MS: std::ops::RangeInclusive<i32> = 1_000..=3_600_000;
 /// The longest that a claim waits.

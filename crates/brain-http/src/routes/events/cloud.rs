@@ -269,7 +269,7 @@ impl Foreign<'_> {
 /// A stored event in the JSON format of CloudEvents.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "CloudEvent")]
-pub(super) struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     specversion: &'static str,
     id: &'a str,
     source: Cow<'a, str>,

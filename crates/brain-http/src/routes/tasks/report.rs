@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The most events of one request.
-const MAX_EVENTS: usize = 4096;
+pub(crate) const MAX_EVENTS: usize = 4096;
 
 #[derive(Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "TaskCompletion")]
