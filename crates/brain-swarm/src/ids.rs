@@ -4,7 +4,10 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{Deserializer, Error as _, Unexpected},
+};
 
 /// The longest identifier a caller may choose, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
@@ -242,11 +245,22 @@ impl FromStr for EntryId {
 }
 
 /// Grows with every change of a lease's owner; a holder with an older one has lost the lease.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct FencingToken(#[schemars(range(min = 0))] pub i64);
+
+/// No claim ever had a negative one.
+impl<'de> Deserialize<'de> for FencingToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match i64::deserialize(deserializer)? {
+            token @ 0.. => Ok(Self(token)),
+            token => Err(D::Error::invalid_value(
+                Unexpected::Signed(token),
+                &"a fencing token, which is 0 or more",
+            )),
+        }
+    }
+}
 
 impl FencingToken {
     /// The one after it.

@@ -27,6 +27,8 @@ pub(super) const OPERATIONS: &[Described] = &[
             .body::<NewBudget>()
             .example(json!({ "budgetId": "tokens", "maxUnits": 100_000, "unit": "tokens" }))
             .gives::<StoredBudget>(201, "The budget.")
+            .leads_to(201, "getBudget", "budgetId", "/budgetId")
+            .leads_to(201, "raiseBudget", "budgetId", "/budgetId")
             .stores()
     }),
     described(Method::GET, "/api/swarm/budgets/{budgetId}", |it| {

@@ -1,7 +1,7 @@
 //! `/api/swarm/events`.
 
 use axum::http::Method;
-use brain_swarm::{event::Event, ids};
+use brain_swarm::{event::Event, events::StoredEvent, ids};
 use serde_json::{Value, json};
 
 use super::{Described, described, operation::Operation};
@@ -61,7 +61,8 @@ pub(super) const OPERATIONS: &[Described] = &[
             .limit("events", MAX_EVENTS)
             .limit("eventBytes", "STUDIO_BRAIN_EVENT_MAX_BYTES")
     }),
-    described(Method::GET, "/api/swarm/events/stream", |it| {
+    described(Method::GET, "/api/swarm/events/stream", |mut it| {
+        let event = it.written::<StoredEvent>();
         selecting(it.named("followEvents", "Follow the events of a swarm as server-sent events"))
             .says(
                 "It goes on after `last-event-id`, else after `after`, else from now. Each message has the `seq` of its event as \
@@ -74,7 +75,18 @@ pub(super) const OPERATIONS: &[Described] = &[
                 "What a client that reconnects sends by itself. It goes before `after`.",
                 json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
             )
-            .gives_as(200, "The stream.", "text/event-stream", json!({ "type": "string" }))
+            .gives_stream(
+                200,
+                "The stream.",
+                json!({
+                    "type": "object",
+                    "properties": {
+                        "id": { "type": "string", "pattern": "^[0-9]+$" },
+                        "event": { "type": "string", "description": "The type of the event, or `gap` or `end`." },
+                        "data": { "type": "string", "contentMediaType": "application/json", "contentSchema": event },
+                    },
+                }),
+            )
             .with_header(200, "x-accel-buffering", "Asks proxies not to keep events back.", json!({ "type": "string", "enum": ["no"] }))
             .limit("streams", crate::app::App::MAX_STREAMS)
     }),

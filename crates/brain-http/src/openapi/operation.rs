@@ -192,6 +192,12 @@ impl<'a> Operation<'a> {
         self
     }
 
+    /// A good answer that is a stream of server-sent events. OpenAPI 3.1 has no word for one message of it.
+    pub(super) fn gives_stream(mut self, status: u16, what: &'static str, message: Value) -> Self {
+        self.answer(status, what)["content"]["text/event-stream"] = json!({ "x-message-schema": message });
+        self
+    }
+
     /// A good answer without a body.
     pub(super) fn gives_nothing(mut self, status: u16, what: &'static str) -> Self {
         self.answer(status, what);
@@ -201,6 +207,19 @@ impl<'a> Operation<'a> {
     /// A header of an answer.
     pub(super) fn with_header(mut self, status: u16, name: &'static str, what: &'static str, schema: Value) -> Self {
         self.answer(status, "")["headers"][name] = json!({ "description": what, "schema": schema });
+        self
+    }
+
+    /// Where to go on from an answer: the operation, its parameter, and where in the answer its value is.
+    pub(super) fn leads_to(
+        mut self,
+        status: u16,
+        to: &'static str,
+        parameter: &'static str,
+        value: &'static str,
+    ) -> Self {
+        let value = format!("$response.body#{value}");
+        self.answer(status, "")["links"][to] = json!({ "operationId": to, "parameters": { parameter: value } });
         self
     }
 

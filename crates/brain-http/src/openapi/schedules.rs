@@ -28,6 +28,8 @@ pub(super) const OPERATIONS: &[Described] = &[
             .body_as("application/json", schedule)
             .example(json!({ "cron": "30 2 * * MON-FRI", "timeZone": "Europe/Berlin", "task": { "capability": "rust" } }))
             .gives::<Schedule>(200, "The schedule.")
+            .leads_to(200, "getSchedule", "scheduleId", "/scheduleId")
+            .leads_to(200, "removeSchedule", "scheduleId", "/scheduleId")
             .problems(&[Kind::InvalidSchedule, Kind::Rejected])
     }),
     described(Method::DELETE, "/api/swarm/schedules/{scheduleId}", |it| {

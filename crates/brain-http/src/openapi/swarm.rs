@@ -41,6 +41,8 @@ pub(super) const AGENTS: &[Described] = &[
             .body::<Registration>()
             .example(json!({ "agentId": "builder-1", "capabilities": ["rust"], "capacity": 4 }))
             .gives::<StoredAgent>(200, "The agent.")
+            .leads_to(200, "heartbeat", "agentId", "/agentId")
+            .leads_to(200, "messageAgent", "agentId", "/agentId")
             .stores()
             .problems(&[Kind::NotFound])
     }),

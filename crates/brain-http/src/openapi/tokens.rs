@@ -30,6 +30,8 @@ pub(super) const OPERATIONS: &[Described] = &[
             .body::<tokens::Given>()
             .example(json!({ "name": "builder-1", "role": "agent", "scopes": ["tasks:*"], "bound": true }))
             .gives::<tokens::Receipt>(201, "The token with its secret.")
+            .leads_to(201, "getToken", "tokenId", "/tokenId")
+            .leads_to(201, "revokeToken", "tokenId", "/tokenId")
             .problems(&[Kind::Rejected])
     }),
     described(Method::GET, "/api/tokens/{tokenId}", |it| {

@@ -14,6 +14,7 @@ mod hostile;
 mod http2;
 mod lifecycle;
 mod log;
+mod openapi;
 mod publish;
 mod raw;
 mod reading;

@@ -14,8 +14,9 @@ use brain_swarm::{
     event::EventType,
     ids::{ActorId, FencingToken, TaskId},
 };
+use schemars::Schema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::super::{Segment, call_scope, segment};
 use crate::{
@@ -26,6 +27,10 @@ use crate::{
     reply,
 };
 
+/// The longest error, as the schema of the event has it.
+const MAX_ERROR_CHARS: usize = 8192;
+/// The longest delay of the next attempt, as the schema of the event has it.
+const MAX_RETRY_AFTER_MS: u64 = 2_592_000_000;
 /// The most events of one request.
 pub(crate) const MAX_EVENTS: usize = 4096;
 
@@ -230,7 +235,7 @@ pub(crate) struct Ends {
 
 /// How one task ended: with outputs or with an error.
 #[derive(Deserialize, schemars::JsonSchema)]
-#[schemars(rename = "TaskResult")]
+#[schemars(rename = "TaskResult", transform = either)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct End {
     task_id: TaskId,
@@ -243,6 +248,21 @@ pub(crate) struct End {
     retry_after_ms: Option<u64>,
 }
 
+/// It has outputs or an error, and what belongs to an error comes with one.
+fn either(schema: &mut Schema) {
+    let absent = json!({ "type": "null" });
+    schema.insert(
+        "oneOf".to_owned(),
+        json!([
+            {
+                "required": ["outputs"],
+                "properties": { "outputs": { "type": "object" }, "error": absent, "retryable": absent, "retryAfterMs": absent },
+            },
+            { "required": ["error"], "properties": { "outputs": absent, "error": { "type": "string" } } },
+        ]),
+    );
+}
+
 impl End {
     fn read(self) -> Result<Finished, &'static str> {
         let outcome = match (self.outputs, self.error) {
@@ -252,6 +272,12 @@ impl End {
             (Some(outputs), None) => Outcome::Completed {
                 outputs: Value::Object(outputs),
             },
+            (None, Some(error)) if error.chars().count() > MAX_ERROR_CHARS => {
+                return Err("the error is longer than 8192 characters");
+            }
+            (None, Some(_)) if self.retry_after_ms.is_some_and(|after| after > MAX_RETRY_AFTER_MS) => {
+                return Err("retryAfterMs is more than 30 days");
+            }
             (None, Some(error)) => Outcome::Failed {
                 error,
                 retryable: self.retryable.unwrap_or(true),
