@@ -1,7 +1,7 @@
 //! The OpenAPI document and its page, as clients and browsers get them, and what the document says against what the server does.
 
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::brain::Brain;
 
@@ -121,4 +121,36 @@ async fn both_are_there_without_a_credential() {
         brain.get("/api/status").send().await.unwrap().status(),
         StatusCode::UNAUTHORIZED
     );
+}
+
+/// What schemathesis found to be taken although the document forbids it.
+#[tokio::test]
+async fn what_the_document_forbids_is_refused() {
+    let brain = Brain::start().await;
+    brain.call("agents", json!({ "agentId": "a" })).await;
+    let cases = [
+        (
+            "agents/a/heartbeat",
+            json!({ "tasks": [{ "taskId": "t", "fencingToken": -1 }] }),
+        ),
+        (
+            "tasks/finish",
+            json!({ "agentId": "a", "results": [{ "taskId": "t", "fencingToken": 1, "error": "e", "retryAfterMs": 2_592_000_001_u64 }] }),
+        ),
+        (
+            "tasks/finish",
+            json!({ "agentId": "a", "results": [{ "taskId": "t", "fencingToken": 1, "error": "e".repeat(8193) }] }),
+        ),
+    ];
+    for (path, body) in cases {
+        let request = brain.post(&format!("/api/swarm/{path}")).json(&body);
+        assert_eq!(request.send().await.unwrap().status(), 422, "{path}");
+    }
+    let schedule = json!({ "cron": "@daily", "task": { "runbookId": null } });
+    let put = brain.client.put(brain.url("/api/swarm/schedules/s")).json(&schedule);
+    assert_eq!(put.send().await.unwrap().status(), 422);
+    let follow = brain
+        .get("/api/swarm/events/stream?after=AAA")
+        .header("last-event-id", "0");
+    assert_eq!(follow.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
 }
