@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod api_fuzz;
 mod bench;
 mod chaos;
 mod ci;
@@ -71,6 +72,8 @@ enum Command {
     Bench(bench::Args),
     /// Break replicas, workers and servers again and again, and prove that nothing is lost or done twice
     Chaos(chaos::Args),
+    /// Try everything that the OpenAPI document says of the running brain, and everything that it forbids
+    ApiFuzz(api_fuzz::Args),
     /// Write the files that come from the definitions of the configuration
     Generate(generate::Args),
     /// Check the compose file
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => done(signals::runtime().and_then(|runtime| runtime.block_on(demo::run(args)))),
         Command::Bench(args) => bench::run(args),
         Command::Chaos(args) => chaos::run(args),
+        Command::ApiFuzz(args) => api_fuzz::run(args),
         Command::Generate(args) => done(generate::run(args)),
         Command::ValidateCompose(args) => done(compose::run(args)),
         Command::Layers(args) => done(layers::run(args)),

@@ -51,7 +51,7 @@ impl std::fmt::Debug for Postgres {
 }
 
 /// How the pool is used at this moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct PoolStatus {
     /// The most connections it may have.
     pub max: usize,

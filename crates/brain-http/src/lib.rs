@@ -33,6 +33,7 @@ mod identity;
 pub mod metric_names;
 mod metrics;
 mod object;
+mod openapi;
 mod problem;
 mod query;
 mod reply;

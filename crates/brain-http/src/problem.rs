@@ -35,7 +35,8 @@ struct Inner {
 }
 
 /// What is wrong with one item of several.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ProblemOfItem")]
 pub(crate) struct Fault {
     /// The place of the item in the list, from 0.
     pub(crate) index: usize,
@@ -46,8 +47,9 @@ pub(crate) struct Fault {
     pub(crate) detail: String,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct Document<'a> {
     #[serde(rename = "type", serialize_with = "Kind::as_type")]
     kind: Kind,
     title: &'static str,

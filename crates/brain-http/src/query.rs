@@ -10,9 +10,9 @@ use percent_encoding::percent_decode_str;
 use crate::problem::{Kind, Problem, shortened};
 
 /// The items of a page, when the caller does not say.
-const DEFAULT_LIMIT: usize = 100;
+pub(crate) const DEFAULT_LIMIT: usize = 100;
 /// The most items of a page.
-const MAX_LIMIT: usize = 500;
+pub(crate) const MAX_LIMIT: usize = 500;
 
 /// The parameters of a request, all of them known to its route.
 #[derive(Debug)]

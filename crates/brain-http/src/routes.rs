@@ -2,18 +2,19 @@
 //!
 //! Invariant: a path that [`find`] does not know never reaches axum, and one that it knows is routed there.
 
-mod agents;
-mod budgets;
-mod dead_letters;
-mod events;
-mod health;
-mod messages;
-mod runs;
-mod schedules;
-mod schemas;
-mod status;
-mod tasks;
-mod tokens;
+pub(crate) mod agents;
+pub(crate) mod budgets;
+pub(crate) mod dead_letters;
+mod docs;
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod messages;
+pub(crate) mod runs;
+pub(crate) mod schedules;
+pub(crate) mod schemas;
+pub(crate) mod status;
+pub(crate) mod tasks;
+pub(crate) mod tokens;
 
 use std::{fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
@@ -80,7 +81,7 @@ const TOKENS: &str = "/api/tokens";
 const CLAIM: &str = "/api/swarm/tasks/claim";
 
 /// All routes; those that are asked most often come first, and a fixed path before one that varies.
-pub(crate) static TABLE: [Route; 45] = [
+pub(crate) static TABLE: [Route; 47] = [
     Route {
         template: EVENTS,
         allow: "GET, HEAD, POST",
@@ -382,6 +383,18 @@ pub(crate) static TABLE: [Route; 45] = [
         ],
         handlers: || get(tokens::show).delete(tokens::revoke),
     },
+    Route {
+        template: "/openapi.json",
+        allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Nothing)],
+        handlers: || get(docs::document),
+    },
+    Route {
+        template: "/docs",
+        allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Nothing)],
+        handlers: || get(docs::page),
+    },
 ];
 
 /// Every operation: method, path with names in braces for what varies, and what it asks of its caller. A method HEAD is like GET.
@@ -507,10 +520,12 @@ fn default_run(app: &App) -> Result<RunId, Problem> {
 }
 
 /// What people say when they call something off.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "Cancellation")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Order {
+pub(crate) struct Order {
     actor_id: Option<ActorId>,
+    #[schemars(length(max = 8192))]
     reason: Option<String>,
 }
 

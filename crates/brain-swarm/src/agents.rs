@@ -23,7 +23,8 @@ pub struct Query {
 }
 
 /// An agent, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Agent")]
 #[serde(rename_all = "camelCase")]
 pub struct StoredAgent {
     /// Its id.

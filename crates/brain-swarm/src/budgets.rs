@@ -24,7 +24,8 @@ pub struct Query {
 }
 
 /// A budget, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Budget")]
 #[serde(rename_all = "camelCase")]
 pub struct StoredBudget {
     /// Its id.

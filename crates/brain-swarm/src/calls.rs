@@ -21,8 +21,8 @@ pub use self::{
     agents::{Message, Registration, Said},
     budgets::{NewBudget, Reserved},
     heartbeat::{Beat, Held, Hold, Lost},
-    tasks::{Changed, Created, NewTask},
-    work::{Ask, Claimed, ClaimedTask, Emitted, Finished, Holder, Outcome},
+    tasks::{Changed, Created, MAX_TASKS, NewTask},
+    work::{Ask, Claimed, ClaimedTask, Emitted, Finished, Holder, MAX_RESULTS, Outcome},
 };
 use crate::{
     decide::Refusal,

@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// Why an entry is a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "DeadLetterReason")]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// It is not an event in JSON.
@@ -68,7 +69,8 @@ impl std::str::FromStr for Reason {
 }
 
 /// What was decided about a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "DeadLetterStatus")]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Nothing yet.
@@ -125,7 +127,7 @@ pub(crate) struct NewDeadLetter {
 }
 
 /// A dead letter, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// Its id.

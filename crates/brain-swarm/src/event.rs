@@ -90,7 +90,7 @@ pub struct Event {
 }
 
 /// An event as callers write it: on a stream, over HTTP, in a file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(
     rename_all = "camelCase",
     deny_unknown_fields,
@@ -100,6 +100,7 @@ struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<EventId>,
     #[serde(rename = "type")]
+    #[schemars(length(max = 128), regex(pattern = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+$"))]
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     swarm_id: Option<SwarmId>,
@@ -107,21 +108,38 @@ struct Envelope<'a> {
     run_id: Option<RunId>,
     actor_id: ActorId,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     payload: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     schema_version: Option<i16>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::ids::Text>")]
     correlation_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     causation_id: Option<EventId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::ids::Text>")]
     runbook_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"))]
     traceparent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"))]
     tracestate: Option<String>,
+}
+
+/// The schema of an event as callers write it: what [`Event::parse`] reads.
+impl schemars::JsonSchema for Event {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "NewEvent".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Envelope::json_schema(generator)
+    }
 }
 
 /// What fills the gaps of an envelope. A stream has none: there every field must be given.

@@ -33,7 +33,8 @@ pub struct Query {
 }
 
 /// A stored event, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Event")]
 #[serde(rename_all = "camelCase")]
 pub struct StoredEvent {
     /// Its id.
@@ -78,7 +79,7 @@ pub struct StoredEvent {
 }
 
 /// Events that were asked for and are gone, because they grew too old. Both numbers are part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gap {
     /// The first that is gone.

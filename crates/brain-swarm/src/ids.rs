@@ -4,7 +4,10 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{Deserializer, Error as _, Unexpected},
+};
 
 /// The longest identifier a caller may choose, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
@@ -71,11 +74,41 @@ fn check_tenant(kind: &'static str, text: &str, max: usize) -> Result<(), Invali
     }
 }
 
+/// No control character, which is what [`check`] refuses.
+const PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$";
+
+/// What a check lets pass, as JSON Schema says it. It counts characters where the check counts bytes.
+fn text_schema(max: usize, pattern: &str) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": max,
+        "pattern": pattern,
+    })
+}
+
+/// The schema of a text that is kept to the rules of identifiers without being one.
+pub(crate) struct Text;
+
+impl schemars::JsonSchema for Text {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        text_schema(MAX_ID_BYTES, PATTERN)
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $max:expr) => {
-        text_id!($(#[$doc])* $name, $kind, $max, check);
+        text_id!($(#[$doc])* $name, $kind, $max, check, PATTERN);
     };
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:expr, $check:path) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:expr, $check:path, $pattern:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -137,6 +170,16 @@ macro_rules! text_id {
             }
         }
 
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                text_schema($max, $pattern)
+            }
+        }
+
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
                 &self.0
@@ -147,7 +190,7 @@ macro_rules! text_id {
 
 text_id!(
     /// Who owns the rows: 1 to 64 lower-case letters, digits, `-`, `_` and `.`, beginning with a letter or a digit.
-    TenantId, "tenantId", MAX_TENANT_BYTES, check_tenant
+    TenantId, "tenantId", MAX_TENANT_BYTES, check_tenant, "^[a-z0-9][a-z0-9._-]*$"
 );
 text_id!(
     /// A swarm: the scope of sequence numbers, agents and tasks.
@@ -235,9 +278,22 @@ impl FromStr for EntryId {
 }
 
 /// Grows with every change of a lease's owner; a holder with an older one has lost the lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
-pub struct FencingToken(pub i64);
+pub struct FencingToken(#[schemars(range(min = 0))] pub i64);
+
+/// No claim ever had a negative one.
+impl<'de> Deserialize<'de> for FencingToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match i64::deserialize(deserializer)? {
+            token @ 0.. => Ok(Self(token)),
+            token => Err(D::Error::invalid_value(
+                Unexpected::Signed(token),
+                &"a fencing token, which is 0 or more",
+            )),
+        }
+    }
+}
 
 impl FencingToken {
     /// The one after it.

@@ -38,7 +38,8 @@ use crate::{
 const QUEUE: usize = 4096;
 
 /// An event that is stored.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PublishedEvent")]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
     /// Its id.

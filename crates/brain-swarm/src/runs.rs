@@ -28,7 +28,8 @@ pub struct Query {
 }
 
 /// The tasks of a run by where they stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RunTasks")]
 #[serde(rename_all = "camelCase")]
 pub struct Tasks {
     /// By how they ended.
@@ -39,7 +40,8 @@ pub struct Tasks {
 }
 
 /// A run, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Run")]
 #[serde(rename_all = "camelCase")]
 pub struct StoredRun {
     /// Its id.

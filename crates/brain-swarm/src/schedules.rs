@@ -118,7 +118,7 @@ impl Definition {
 }
 
 /// A schedule, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Schedule {
     /// Its id.

@@ -29,7 +29,8 @@ pub struct Query {
 }
 
 /// A task, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Task")]
 #[serde(rename_all = "camelCase")]
 pub struct StoredTask {
     /// Its id.

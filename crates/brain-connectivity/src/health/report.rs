@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How a dependency is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "CheckStatus")]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It works.
@@ -84,7 +85,7 @@ impl Outcome {
 }
 
 /// The answer of one dependency.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
     /// Which dependency.
@@ -122,7 +123,8 @@ impl Check {
 }
 
 /// The answers of all dependencies.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "HealthReport")]
 pub struct Report {
     /// When they were asked.
     pub at: Timestamp,

@@ -10,7 +10,8 @@ use super::{Role, Scopes};
 use crate::problem::{Kind, Problem};
 
 /// Who calls, and what they may do.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Caller")]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Principal {
     /// The same for every request of this caller, and for no other caller's: `local`, `admin`, `token:<id>` or `oidc:<issuer>#<subject>`.
@@ -29,7 +30,8 @@ pub(crate) struct Principal {
 }
 
 /// What a caller may use at most; nothing where it is not limited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CallerLimits")]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Limits {
     /// Requests a second, on the average.

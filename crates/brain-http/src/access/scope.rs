@@ -3,8 +3,9 @@
 //! A scope is `resource:action`, where each of them may be `*`. A caller may do what its role allows and, where it has scopes,
 //! what one of them covers too.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The longest scope, in bytes.
@@ -53,6 +54,35 @@ impl Scope {
 
 fn is_word(text: &str) -> bool {
     text == "*" || (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
+}
+
+impl JsonSchema for Scope {
+    fn schema_name() -> Cow<'static, str> {
+        "Scope".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "maxLength": MAX_BYTES,
+            "pattern": r"^(\*|[a-z-]+):(\*|[a-z-]+)$",
+            "examples": ["tasks:work", "events:*"],
+        })
+    }
+}
+
+impl JsonSchema for Scopes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Scopes".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": generator.subschema_for::<Scope>(), "maxItems": MAX_SCOPES })
+    }
 }
 
 impl FromStr for Scope {

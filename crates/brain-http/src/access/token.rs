@@ -3,9 +3,10 @@
 //! The prefix lets scanners find tokens that leaked; the id finds the row; the secret has 256 random bits, so that its
 //! plain SHA-256 can be stored: nobody can guess it, and there is nothing for a slow hash to protect.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use brain_config::{ExposeSecret as _, SecretString};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -21,6 +22,16 @@ const SECRET_DIGITS: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TokenId(u64);
+
+impl JsonSchema for TokenId {
+    fn schema_name() -> Cow<'static, str> {
+        "TokenId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9a-f]{16}$" })
+    }
+}
 
 impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -54,7 +54,8 @@ pub struct NewToken {
 }
 
 /// Whether a token lets its holder in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TokenState")]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It does.
@@ -66,7 +67,8 @@ pub enum State {
 }
 
 /// A token as it is stored, without its secret.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Token")]
 #[serde(rename_all = "camelCase")]
 pub struct StoredToken {
     /// Its public part.

@@ -2,26 +2,42 @@
 //!
 //! Clients match on the type, so a kind is never renamed and never changes its meaning; new ones are added.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serializer;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident, $slug:literal, $title:literal, $status:ident;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident, $slug:literal, $title:literal, $status:ident;)+) => {
         /// What kind of problem it is.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub(crate) enum Kind {
-            $($(#[$doc])* $name,)+
+            $($(#[doc = $doc])+ $name,)+
         }
 
         impl Kind {
             /// All of them.
-            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$name),+];
 
             /// The stable identifier of the kind.
             pub(crate) const fn urn(self) -> &'static str {
                 match self {
                     $(Self::$name => concat!("urn:studio-brain:problem:", $slug),)+
+                }
+            }
+
+            /// What the type ends with.
+            pub(crate) const fn slug(self) -> &'static str {
+                match self {
+                    $(Self::$name => $slug,)+
+                }
+            }
+
+            /// What it means.
+            pub(crate) const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+),)+
                 }
             }
 
@@ -130,6 +146,21 @@ impl Kind {
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     pub(crate) fn as_type<S: Serializer>(kind: &Self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(kind.urn())
+    }
+}
+
+impl JsonSchema for Kind {
+    fn schema_name() -> Cow<'static, str> {
+        "ProblemType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let urns: Vec<&str> = Self::ALL.iter().map(|kind| kind.urn()).collect();
+        json_schema!({
+            "type": "string",
+            "description": "What kind of problem it is. A type never changes its meaning; new ones may be added.",
+            "enum": urns,
+        })
     }
 }
 

@@ -25,9 +25,10 @@ use crate::{
     reply,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "AgentPage")]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(crate) struct Page {
     agents: Vec<agents::StoredAgent>,
     next_cursor: Option<String>,
 }
@@ -69,10 +70,12 @@ pub(crate) async fn register(
     reply::json(StatusCode::OK, &agent)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "NewHeartbeat")]
 #[serde(deny_unknown_fields)]
-struct Pulse {
+pub(crate) struct Pulse {
     #[serde(default)]
+    #[schemars(length(max = 4096))]
     tasks: Vec<Object<Hold>>,
 }
 
@@ -92,9 +95,10 @@ pub(crate) async fn heartbeat(
     reply::json(StatusCode::OK, &beat)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "AgentOrder")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Drain {
+pub(crate) struct Drain {
     actor_id: Option<ActorId>,
 }
 

@@ -25,9 +25,10 @@ use crate::{
     reply,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "BudgetPage")]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(crate) struct Page {
     budgets: Vec<budgets::StoredBudget>,
     next_cursor: Option<String>,
 }
@@ -83,11 +84,14 @@ pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request:
     reply::json(StatusCode::CREATED, &budget)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "BudgetRaise")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Raise {
+pub(crate) struct Raise {
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
     max_units: i64,
     actor_id: Option<ActorId>,
+    #[schemars(length(max = 8192))]
     reason: Option<String>,
 }
 

@@ -22,9 +22,10 @@ use crate::{
     reply,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "DeadLetterPage")]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(crate) struct Page {
     dead_letters: Vec<DeadLetter>,
     next_cursor: Option<String>,
 }

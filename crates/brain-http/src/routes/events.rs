@@ -1,7 +1,7 @@
 //! `/api/swarm/events`: publishing and reading.
 
-mod batch;
-mod cloud;
+pub(crate) mod batch;
+pub(crate) mod cloud;
 mod stream;
 
 use std::{sync::Arc, time::Duration};
@@ -42,14 +42,16 @@ const GAP: HeaderName = HeaderName::from_static("x-gap");
 /// A body up to this size is read where it arrived; a larger one would keep other requests waiting.
 const INLINE_BYTES: usize = 64 * 1024;
 
-#[derive(Serialize)]
-struct Receipt {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PublishedEvents")]
+pub(crate) struct Receipt {
     events: Vec<Published>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "EventPage")]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(crate) struct Page {
     #[serde(skip_serializing_if = "Option::is_none")]
     gap: Option<events::Gap>,
     events: Vec<events::StoredEvent>,

@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::{app::App, problem::Problem, query::Query, reply};
 
-#[derive(Serialize)]
-struct Live<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Liveness")]
+pub(crate) struct Live<'a> {
     ok: bool,
     service: &'a str,
     at: Timestamp,

@@ -29,9 +29,10 @@ use crate::{
     reply,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "NewMessage")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Given {
+pub(crate) struct Given {
     actor_id: Option<ActorId>,
     message: String,
     data: Option<Value>,
@@ -49,16 +50,18 @@ impl Given {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "MessagePage")]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(crate) struct Page {
     messages: Vec<Heard>,
     next_after: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Message")]
 #[serde(rename_all = "camelCase")]
-struct Heard {
+pub(crate) struct Heard {
     seq: i64,
     id: EventId,
     actor_id: ActorId,

@@ -25,9 +25,10 @@ use crate::{
     reply,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RunPage")]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(crate) struct Page {
     runs: Vec<runs::StoredRun>,
     next_cursor: Option<String>,
 }
@@ -92,9 +93,10 @@ pub(crate) async fn cancel(
     reply::json(StatusCode::OK, &cancelling.await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "RunEnd")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct End {
+pub(crate) struct End {
     actor_id: Option<ActorId>,
     summary: Option<Map<String, Value>>,
 }

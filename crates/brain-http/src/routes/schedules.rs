@@ -8,9 +8,11 @@ use axum::{
     response::Response,
 };
 use brain_swarm::{
+    calls::NewTask,
     ids::{ActorId, ScheduleId},
     schedules::{self, Clock, Definition, Key, MissedRuns, Schedule, Wish},
 };
+use schemars::{JsonSchema as _, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -25,30 +27,58 @@ use crate::{
     reply,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SchedulePage")]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(crate) struct Page {
     schedules: Vec<Schedule>,
     next_cursor: Option<String>,
 }
 
 /// A schedule as callers write it.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "NewSchedule")]
 #[serde(
     rename_all = "camelCase",
     deny_unknown_fields,
     expecting = "a schedule as a JSON object"
 )]
-struct Given {
+pub(crate) struct Given {
+    #[schemars(length(min = 1, max = 256), example = "30 2 * * MON-FRI")]
     cron: String,
     #[serde(default = "utc")]
+    #[schemars(length(min = 1), example = "Europe/Berlin")]
     time_zone: String,
     #[serde(default)]
     missed_runs: MissedRuns,
+    #[schemars(schema_with = "template")]
     task: Map<String, Value>,
     #[serde(default = "enabled")]
     enabled: bool,
     actor_id: Option<ActorId>,
+}
+
+/// A new task without what a schedule says itself. What is left out of it stays out: no field is null.
+fn template(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = NewTask::json_schema(generator);
+    if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        fields.retain(|name, _| !REFUSED.contains(&name.as_str()));
+        fields.values_mut().for_each(without_null);
+    }
+    schema
+}
+
+/// What the template of a schedule cannot have; `brain-swarm` says why.
+const REFUSED: [&str; 4] = ["taskId", "idempotencyKey", "runAt", "actorId"];
+
+fn without_null(schema: &mut Value) {
+    let null = Value::from("null");
+    if let Some(kinds) = schema.get_mut("type").and_then(Value::as_array_mut) {
+        kinds.retain(|kind| *kind != null);
+    }
+    if let Some(choices) = schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+        choices.retain(|choice| choice.get("type") != Some(&null));
+    }
 }
 
 fn utc() -> String {

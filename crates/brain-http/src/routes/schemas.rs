@@ -10,13 +10,15 @@ use serde_json::value::RawValue;
 
 use crate::{problem::Problem, query::Query, reply};
 
-#[derive(Serialize)]
-struct Catalogue {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SchemaCatalogue")]
+pub(crate) struct Catalogue {
     schemas: Vec<Entry>,
 }
 
-#[derive(Serialize)]
-struct Entry {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SchemaEntry")]
+pub(crate) struct Entry {
     r#type: &'static str,
     version: i16,
     schema: &'static RawValue,

@@ -20,9 +20,10 @@ use crate::{app::App, problem::Problem, query::Query, reply};
 
 const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ServiceStatus")]
 #[serde(rename_all = "camelCase")]
-struct Status<'a> {
+pub(crate) struct Status<'a> {
     service: &'a str,
     version: &'a str,
     replica_id: &'a str,

@@ -1,10 +1,10 @@
 //! `/api/swarm/tasks`: reading; what is done with tasks is beside it.
 
-mod claim;
-mod create;
-mod report;
-mod spend;
-mod steer;
+pub(crate) mod claim;
+pub(crate) mod create;
+pub(crate) mod report;
+pub(crate) mod spend;
+pub(crate) mod steer;
 
 use std::sync::Arc;
 
@@ -33,9 +33,10 @@ use crate::{
     reply,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskPage")]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(crate) struct Page {
     tasks: Vec<tasks::StoredTask>,
     next_cursor: Option<String>,
 }

@@ -32,34 +32,42 @@ use crate::{
 /// The longest that a token may be valid, in milliseconds: a hundred years.
 const MAX_LIFE_MS: i64 = 100 * 365 * 24 * 3_600_000;
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TokenPage")]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(crate) struct Page {
     tokens: Vec<StoredToken>,
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Receipt {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "GivenToken")]
+pub(crate) struct Receipt {
     /// The token itself. It is shown here and never again.
     token: String,
     #[serde(flatten)]
     stored: StoredToken,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "NewToken")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Given {
+pub(crate) struct Given {
     name: ActorId,
     role: Role,
     #[serde(default)]
+    #[schemars(length(max = 64))]
     scopes: Vec<Scope>,
     tenant_id: Option<TenantId>,
     #[serde(default)]
     bound: bool,
+    #[schemars(range(min = 1, max = MAX_LIFE_MS))]
     expires_in_ms: Option<i64>,
+    #[schemars(range(min = 1))]
     requests_per_second: Option<i32>,
+    #[schemars(range(min = 1))]
     max_streams: Option<i32>,
+    #[schemars(range(min = 1))]
     max_body_bytes: Option<i32>,
 }
 

@@ -18,6 +18,7 @@ mod lifecycle;
 mod log;
 mod matrix;
 mod oidc;
+mod openapi;
 mod publish;
 mod raw;
 mod reading;

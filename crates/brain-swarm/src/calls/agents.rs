@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// An agent says who it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "NewAgent")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Registration {
     /// Its id.
@@ -23,16 +24,29 @@ pub struct Registration {
     pub run_id: Option<RunId>,
     /// What it is; `worker` when it does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::ids::Text>")]
     pub role: Option<String>,
     /// What it can do.
     #[serde(default)]
+    #[schemars(with = "Vec<crate::ids::Text>", length(max = 64))]
     pub capabilities: Vec<String>,
     /// How many tasks it may hold at once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub capacity: Option<i32>,
     /// `pull`: it claims its tasks; `push`: it is given them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Assignment>")]
     pub assignment: Option<String>,
+}
+
+/// The words of [`Registration::assignment`], for its schema.
+#[derive(schemars::JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum Assignment {
+    Pull,
+    Push,
 }
 
 /// Something that is said to an agent or to a run.
@@ -49,7 +63,8 @@ pub struct Message {
 }
 
 /// A message that is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SentMessage")]
 pub struct Said {
     /// The id of its event.
     pub id: EventId,

@@ -13,16 +13,18 @@ use crate::{
 };
 
 /// A budget that is to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewBudget {
     /// Its id; made when none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_id: Option<BudgetId>,
     /// How many units there are.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
     pub max_units: i64,
     /// What they count, such as `tokens`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"))]
     pub unit: Option<String>,
     /// Who makes it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +32,8 @@ pub struct NewBudget {
 }
 
 /// Units that are promised to a task, or settled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Reservation")]
 #[serde(rename_all = "camelCase")]
 pub struct Reserved {
     /// The id of the reservation.

@@ -17,7 +17,8 @@ use crate::{
 const MAX_HOLDS: usize = 4096;
 
 /// A task that an agent believes to hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "Holding")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hold {
     /// Which task.
@@ -27,7 +28,8 @@ pub struct Hold {
 }
 
 /// A lease that was renewed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "HeldLease")]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
     /// Which task.
@@ -39,7 +41,8 @@ pub struct Held {
 }
 
 /// A lease that is over: stop working on the task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "LostLease")]
 #[serde(rename_all = "camelCase")]
 pub struct Lost {
     /// Which task.
@@ -51,7 +54,8 @@ pub struct Lost {
 }
 
 /// What an agent learns from a heartbeat.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Heartbeat")]
 #[serde(rename_all = "camelCase")]
 pub struct Beat {
     /// The agent.

@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// The most tasks that are created in one call.
-const MAX_TASKS: usize = 4096;
+pub const MAX_TASKS: usize = 4096;
 
 /// A task that is to be created. `docs/TASKS.md` explains every field.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a task as a JSON object")]
 pub struct NewTask {
     /// Its id; made when none is given.
@@ -32,42 +32,52 @@ pub struct NewTask {
     pub actor_id: Option<ActorId>,
     /// What its worker needs to know: a JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub inputs: Option<Value>,
     /// The only role that fits.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::ids::Text>")]
     pub role: Option<String>,
     /// The capability an agent must have.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::ids::Text>")]
     pub capability: Option<String>,
     /// Give it to this agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_agent_id: Option<ActorId>,
     /// Higher goes first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1000, max = 1000))]
     pub priority: Option<i16>,
     /// How often it may be started.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
     pub max_attempts: Option<i32>,
     /// Not before this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_at: Option<Timestamp>,
     /// Not before so many milliseconds have passed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 315_360_000_000_u64))]
     pub delay_ms: Option<u64>,
     /// The same key creates one task, however often it is used.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::ids::Text>")]
     pub idempotency_key: Option<String>,
     /// Not before these completed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[schemars(length(max = 1000))]
     pub depends_on: Vec<TaskId>,
     /// What the failure of one of them does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_dependency_failure: Option<DependencyPolicy>,
     /// Tasks of one key share a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::ids::Text>")]
     pub concurrency_key: Option<String>,
     /// How many of the key may be held at once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub concurrency_limit: Option<i32>,
     /// How its attempts are spaced.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +90,7 @@ pub struct NewTask {
     pub budget_id: Option<BudgetId>,
     /// The runbook that governs it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::ids::Text>")]
     pub runbook_id: Option<String>,
     /// The trace that it belongs to.
     #[serde(skip)]
@@ -87,7 +98,8 @@ pub struct NewTask {
 }
 
 /// A task that is stored.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CreatedTask")]
 #[serde(rename_all = "camelCase")]
 pub struct Created {
     /// Its id.
@@ -110,7 +122,8 @@ pub struct Created {
 }
 
 /// How a task stands after a call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ChangedTask")]
 #[serde(rename_all = "camelCase")]
 pub struct Changed {
     /// Which task.

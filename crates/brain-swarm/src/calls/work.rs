@@ -20,7 +20,7 @@ use crate::{
 /// The most tasks that one claim takes.
 const MAX_CLAIM: usize = 1000;
 /// The most results of one call.
-const MAX_RESULTS: usize = 1000;
+pub const MAX_RESULTS: usize = 1000;
 /// The shortest and the longest lease, in milliseconds.
 const LEASE_MS: std::ops::RangeInclusive<i32> = 1_000..=3_600_000;
 /// The longest that a claim waits.
@@ -50,7 +50,7 @@ pub struct Ask {
 }
 
 /// What a claim got.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Claimed {
     /// The tasks; none when nothing came in time.
@@ -60,7 +60,7 @@ pub struct Claimed {
 }
 
 /// A task and the claim that holds it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimedTask {
     /// Which task.
@@ -134,7 +134,8 @@ pub struct Finished {
 }
 
 /// An event that was emitted for a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "EmittedEvent")]
 pub struct Emitted {
     /// Its id.
     pub id: EventId,

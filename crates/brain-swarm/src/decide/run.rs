@@ -23,7 +23,8 @@ words! {
 }
 
 /// The tasks of a run by how they ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskTotals")]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// All.

@@ -13,7 +13,7 @@ pub const DEFAULT_MAX_ATTEMPTS: i32 = 3;
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         pub enum $name {
             $($(#[$word_doc])* #[serde(rename = $word)] $variant,)+
         }
@@ -121,14 +121,17 @@ pub struct Lease {
 }
 
 /// How long a failed attempt delays the next.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Backoff {
     /// After the first attempt, in milliseconds.
+    #[schemars(range(max = 86_400_000_u64))]
     pub initial_ms: u64,
     /// At most, in milliseconds.
+    #[schemars(range(max = 2_592_000_000_u64))]
     pub max_ms: u64,
     /// How much longer after each further attempt.
+    #[schemars(range(min = 1.0, max = 100.0))]
     pub factor: f64,
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::ids::{EntryId, FencingToken, StreamName};
 
 /// How a partition's consumer is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ConsumerState {
     /// It is preparing.
@@ -40,7 +40,8 @@ pub(crate) struct Consumer {
 }
 
 /// A partition that this replica consumes, for people.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Partition")]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionSnapshot {
     /// The stream.
@@ -62,7 +63,8 @@ pub struct PartitionSnapshot {
 }
 
 /// What the orchestrator does at the moment.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Orchestrator")]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// Which replica this is.

@@ -15,7 +15,7 @@ pub const GRACE: SignedDuration = SignedDuration::from_secs(60);
 pub const AT_ONCE: usize = 100;
 
 /// What becomes of firings that are more than [`GRACE`] late.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MissedRuns {
     /// They are left out.

@@ -52,7 +52,7 @@ pub(super) struct Template {
 impl Template {
     /// Takes only fields that a schedule may set. Their values are checked with the event that they make.
     pub(super) fn new(task: Map<String, Value>, actor_id: ActorId) -> Result<Self, Invalid> {
-        for field in task.keys() {
+        for (field, value) in &task {
             if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| refused == field) {
                 return Err(Invalid::Task(format!("{field} cannot be in a schedule: {why}")));
             }
@@ -62,6 +62,9 @@ impl Template {
                 return Err(Invalid::Task(format!(
                     "field {shown:?} is unknown; it may have {known}"
                 )));
+            }
+            if value.is_null() {
+                return Err(Invalid::Task(format!("{field} is null; leave it out")));
             }
         }
         Ok(Self { task, actor_id })

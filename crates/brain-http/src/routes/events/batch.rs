@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::problem::{Fault, Kind, Problem, shortened};
 
 /// The most events of one request.
-const MAX_EVENTS: usize = 4096;
+pub(crate) const MAX_EVENTS: usize = 4096;
 
 /// What is read from one item.
 pub(super) type Read = Result<Event, Invalid>;

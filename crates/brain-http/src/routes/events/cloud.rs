@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use brain_swarm::{
     event::{Defaults, Event, Invalid},
     events::StoredEvent,
+    ids::{ActorId, EventId, RunId, SwarmId},
 };
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -122,34 +123,49 @@ fn invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
 }
 
 /// An event in the JSON format of CloudEvents.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "NewCloudEvent")]
 #[serde(deny_unknown_fields, expecting = "a CloudEvent as a JSON object")]
-struct Foreign<'a> {
+pub(crate) struct Foreign<'a> {
+    #[schemars(extend("const" = "1.0"))]
     specversion: String,
+    #[schemars(with = "EventId")]
     id: String,
+    #[schemars(with = "ActorId")]
     source: String,
+    #[schemars(length(max = 128), regex(pattern = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+$"))]
     #[serde(rename = "type")]
     kind: String,
+    #[schemars(with = "Option<RunId>")]
     subject: Option<String>,
     time: Option<Timestamp>,
+    #[schemars(extend("examples" = ["application/json"]))]
     datacontenttype: Option<String>,
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+    #[schemars(with = "Option<SwarmId>")]
     swarmid: Option<String>,
     /// A number in structured mode, text in a header.
     schemaversion: Option<Version>,
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"))]
     correlationid: Option<String>,
+    #[schemars(with = "Option<EventId>")]
     causationid: Option<String>,
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"))]
     runbookid: Option<String>,
+    #[schemars(regex(pattern = r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"))]
     traceparent: Option<String>,
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"))]
     tracestate: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "CloudEventVersion")]
 #[serde(untagged, expecting = "a version number")]
-enum Version {
-    Number(i16),
-    Text(String),
+pub(crate) enum Version {
+    Number(#[schemars(range(min = 1))] i16),
+    Text(#[schemars(regex(pattern = "^[1-9][0-9]{0,3}$"))] String),
 }
 
 impl Version {
@@ -265,8 +281,9 @@ impl Foreign<'_> {
 }
 
 /// A stored event in the JSON format of CloudEvents.
-#[derive(Serialize)]
-pub(super) struct Shown<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CloudEvent")]
+pub(crate) struct Shown<'a> {
     specversion: &'static str,
     id: &'a str,
     source: Cow<'a, str>,

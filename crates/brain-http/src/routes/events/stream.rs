@@ -66,10 +66,10 @@ pub(crate) async fn follow(
 ) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["swarmId", "runId", "type", "actorId", "after"])?;
     let selection = selection(&app, &caller, &query)?;
-    let after = match headers.get(LAST_EVENT_ID) {
-        Some(id) => Some(seq("Last-Event-ID", id.to_str().unwrap_or_default())?),
-        None => query.text("after").map(|after| seq("after", after)).transpose()?,
-    };
+    // Both are read, so that a wrong one is not overlooked because of the other.
+    let after = query.text("after").map(|after| seq("after", after)).transpose()?;
+    let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+    let after = last.map(|id| seq("Last-Event-ID", id)).transpose()?.or(after);
     let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
         let detail = format!("{} event streams are open, and no more are served", App::MAX_STREAMS);
         Problem::new(Kind::Overloaded, detail)

@@ -30,14 +30,18 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 /// How long a claim gets to end by itself once the server stops: one that is being committed must not lose its tasks.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskClaim")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Given {
+pub(crate) struct Given {
     agent_id: ActorId,
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
     max: usize,
+    #[schemars(range(min = 1000, max = 3_600_000))]
     lease_ms: Option<u64>,
     #[serde(default)]
+    #[schemars(range(max = 60_000))]
     wait_ms: u64,
 }
 

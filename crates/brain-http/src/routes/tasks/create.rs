@@ -22,8 +22,9 @@ use crate::{
     trace::Trace,
 };
 
-#[derive(Serialize)]
-struct Receipt {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CreatedTasks")]
+pub(crate) struct Receipt {
     tasks: Vec<Created>,
 }
 

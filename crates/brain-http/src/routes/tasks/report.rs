@@ -14,8 +14,9 @@ use brain_swarm::{
     event::EventType,
     ids::{ActorId, FencingToken, TaskId},
 };
+use schemars::Schema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::super::{Segment, call_scope, segment};
 use crate::{
@@ -26,12 +27,17 @@ use crate::{
     reply,
 };
 
+/// The longest error, as the schema of the event has it.
+const MAX_ERROR_CHARS: usize = 8192;
+/// The longest delay of the next attempt, as the schema of the event has it.
+const MAX_RETRY_AFTER_MS: u64 = 2_592_000_000;
 /// The most events of one request.
-const MAX_EVENTS: usize = 4096;
+pub(crate) const MAX_EVENTS: usize = 4096;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskCompletion")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Completion {
+pub(crate) struct Completion {
     agent_id: ActorId,
     fencing_token: FencingToken,
     #[serde(default)]
@@ -58,14 +64,17 @@ pub(crate) async fn complete(
     ended(&app, &scope, &given.agent_id, finished).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskFailure")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Failure {
+pub(crate) struct Failure {
     agent_id: ActorId,
     fencing_token: FencingToken,
+    #[schemars(length(max = 8192))]
     error: String,
     #[serde(default = "yes")]
     retryable: bool,
+    #[schemars(range(max = 2_592_000_000_u64))]
     retry_after_ms: Option<u64>,
 }
 
@@ -95,12 +104,14 @@ pub(crate) async fn fail(
     ended(&app, &scope, &given.agent_id, finished).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskRelease")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Return {
+pub(crate) struct Return {
     agent_id: ActorId,
     fencing_token: FencingToken,
     #[serde(default)]
+    #[schemars(range(max = 2_592_000_000_u64))]
     delay_ms: u64,
 }
 
@@ -129,9 +140,10 @@ async fn ended(app: &App, scope: &calls::Scope, agent: &ActorId, finished: Finis
     reply::json(StatusCode::OK, &changed)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskProgress")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Advance {
+pub(crate) struct Advance {
     agent_id: ActorId,
     fencing_token: FencingToken,
     progress: Map<String, Value>,
@@ -158,25 +170,30 @@ pub(crate) async fn progress(
     reply::json(StatusCode::OK, &noted.await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskEvents")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Emission {
+pub(crate) struct Emission {
     agent_id: ActorId,
     fencing_token: FencingToken,
+    #[schemars(length(min = 1, max = 4096))]
     events: Vec<Object<Said>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskEvent")]
 #[serde(deny_unknown_fields)]
-struct Said {
+pub(crate) struct Said {
     #[serde(rename = "type")]
+    #[schemars(length(max = 128), regex(pattern = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+$"))]
     kind: String,
     #[serde(default)]
     payload: Map<String, Value>,
 }
 
-#[derive(Serialize)]
-struct Receipt {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "EmittedEvents")]
+pub(crate) struct Receipt {
     events: Vec<Emitted>,
 }
 
@@ -207,23 +224,43 @@ pub(crate) async fn emit(
     reply::json(StatusCode::OK, &Receipt { events })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskResults")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Ends {
+pub(crate) struct Ends {
     agent_id: ActorId,
+    #[schemars(length(min = 1, max = 1000))]
     results: Vec<Object<End>>,
 }
 
 /// How one task ended: with outputs or with an error.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskResult", transform = either)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct End {
+pub(crate) struct End {
     task_id: TaskId,
     fencing_token: FencingToken,
     outputs: Option<Map<String, Value>>,
+    #[schemars(length(max = 8192))]
     error: Option<String>,
     retryable: Option<bool>,
+    #[schemars(range(max = 2_592_000_000_u64))]
     retry_after_ms: Option<u64>,
+}
+
+/// It has outputs or an error, and what belongs to an error comes with one.
+fn either(schema: &mut Schema) {
+    let absent = json!({ "type": "null" });
+    schema.insert(
+        "oneOf".to_owned(),
+        json!([
+            {
+                "required": ["outputs"],
+                "properties": { "outputs": { "type": "object" }, "error": absent, "retryable": absent, "retryAfterMs": absent },
+            },
+            { "required": ["error"], "properties": { "outputs": absent, "error": { "type": "string" } } },
+        ]),
+    );
 }
 
 impl End {
@@ -235,6 +272,12 @@ impl End {
             (Some(outputs), None) => Outcome::Completed {
                 outputs: Value::Object(outputs),
             },
+            (None, Some(error)) if error.chars().count() > MAX_ERROR_CHARS => {
+                return Err("the error is longer than 8192 characters");
+            }
+            (None, Some(_)) if self.retry_after_ms.is_some_and(|after| after > MAX_RETRY_AFTER_MS) => {
+                return Err("retryAfterMs is more than 30 days");
+            }
             (None, Some(error)) => Outcome::Failed {
                 error,
                 retryable: self.retryable.unwrap_or(true),
@@ -251,21 +294,24 @@ impl End {
     }
 }
 
-#[derive(Serialize)]
-struct Verdicts {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskVerdicts")]
+pub(crate) struct Verdicts {
     results: Vec<Verdict>,
 }
 
 /// What became of one result.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskVerdict")]
 #[serde(untagged, rename_all_fields = "camelCase")]
-enum Verdict {
+pub(crate) enum Verdict {
     Stored(Changed),
     Refused { task_id: TaskId, problem: Refused },
 }
 
-#[derive(Serialize)]
-struct Refused {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RefusedResult")]
+pub(crate) struct Refused {
     #[serde(rename = "type", serialize_with = "Kind::as_type")]
     kind: Kind,
     detail: String,

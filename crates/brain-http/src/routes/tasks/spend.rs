@@ -16,11 +16,13 @@ use serde::Deserialize;
 use super::super::{Segment, call_scope, segment};
 use crate::{access::Caller, app::App, object, problem::Problem, reply};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "NewReservation")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Reservation {
+pub(crate) struct Reservation {
     agent_id: ActorId,
     fencing_token: FencingToken,
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     units: i64,
 }
 
@@ -42,12 +44,15 @@ pub(crate) async fn reserve(
     reply::json(StatusCode::OK, &reserved)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ReservationSettlement")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Settlement {
+pub(crate) struct Settlement {
     agent_id: ActorId,
     fencing_token: FencingToken,
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"))]
     reservation_id: String,
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
     units: i64,
 }
 

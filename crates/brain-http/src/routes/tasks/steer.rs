@@ -27,9 +27,10 @@ pub(crate) async fn cancel(
     reply::json(StatusCode::OK, &changed)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskReassignment")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Reassignment {
+pub(crate) struct Reassignment {
     agent_id: ActorId,
     actor_id: Option<ActorId>,
 }
@@ -48,9 +49,10 @@ pub(crate) async fn reassign(
     reply::json(StatusCode::OK, &changed.await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "TaskRetry")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Retry {
+pub(crate) struct Retry {
     actor_id: Option<ActorId>,
 }
 
