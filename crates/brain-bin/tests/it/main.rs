@@ -6,6 +6,7 @@
 )]
 
 mod brain_process;
+mod cloud_events_sdk;
 mod config_check;
 mod healthcheck;
 mod lifecycle;
