@@ -6,6 +6,7 @@ mod dead_letter;
 mod event;
 mod run;
 mod schedule;
+mod schema;
 mod task;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     event::{EventCommand, PublishArgs, TailArgs},
     run::RunCommand,
     schedule::{ScheduleCommand, SchedulePutArgs},
+    schema::{SchemaCommand, SchemaFileArgs},
     task::{TaskCommand, TaskCreateArgs},
 };
 
@@ -80,6 +82,9 @@ pub(crate) enum Command {
     /// Store, read and remove schedules that create tasks
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Register, read and check the schemas of event types
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Inspect, replay and drop what could not be stored
     #[command(subcommand)]
     DeadLetter(DeadLetterCommand),

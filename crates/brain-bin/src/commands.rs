@@ -11,6 +11,7 @@ mod listing;
 mod migrate;
 mod run;
 mod schedule;
+mod schema;
 mod serve;
 mod steering;
 mod task;
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Run(command) => once(settings, async |config| run::run(&config, command).await),
         Command::Budget(command) => once(settings, async |config| budget::run(&config, command).await),
         Command::Schedule(command) => once(settings, async |config| schedule::run(&config, command).await),
+        Command::Schema(command) => once(settings, async |config| schema::run(&config, command).await),
         Command::DeadLetter(command) => once(settings, async |config| dead_letter::run(&config, command).await),
         Command::Doctor(args) => once(settings, async |config| doctor::run(&config, &args).await),
         Command::Config(command) => config::run(settings, &command),

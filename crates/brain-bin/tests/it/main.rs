@@ -14,6 +14,7 @@ mod migrate;
 mod outage;
 mod python_worker;
 mod round_trip;
+mod schemas;
 mod steering;
 mod survival;
 mod task_calls;
