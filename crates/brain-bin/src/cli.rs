@@ -7,6 +7,7 @@ mod event;
 mod profile;
 mod run;
 mod schedule;
+mod schema;
 mod task;
 mod token;
 
@@ -22,6 +23,7 @@ pub(crate) use self::{
     profile::{ProfileCommand, ProfileSetArgs},
     run::RunCommand,
     schedule::{ScheduleCommand, SchedulePutArgs},
+    schema::{SchemaCommand, SchemaFileArgs},
     task::{TaskCommand, TaskCreateArgs},
     token::{TokenCommand, TokenCreateArgs},
 };
@@ -84,6 +86,9 @@ pub(crate) enum Command {
     /// Store, read and remove schedules that create tasks
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Register, read and check the schemas of event types
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Inspect, replay and drop what could not be stored
     #[command(subcommand)]
     DeadLetter(DeadLetterCommand),

@@ -12,6 +12,7 @@ mod migrate;
 mod profile;
 mod run;
 mod schedule;
+mod schema;
 mod serve;
 mod steering;
 mod task;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Run(command) => once(settings, async |config| run::run(&config, command).await),
         Command::Budget(command) => once(settings, async |config| budget::run(&config, command).await),
         Command::Schedule(command) => once(settings, async |config| schedule::run(&config, command).await),
+        Command::Schema(command) => once(settings, async |config| schema::run(&config, command).await),
         Command::DeadLetter(command) => once(settings, async |config| dead_letter::run(&config, command).await),
         Command::Token(command) => once(settings, async |config| token::run(&config, command).await),
         Command::Whoami { output, server } => {

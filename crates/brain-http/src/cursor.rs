@@ -11,8 +11,8 @@ use crate::problem::{Kind, Problem};
 const VERSION: u8 = 1;
 /// Version, list and checksum.
 const HEADER: usize = 6;
-/// The longest position: an identifier.
-const MAX_POSITION: usize = brain_swarm::ids::MAX_ID_BYTES;
+/// The longest position: an identifier, and the version of a schema.
+const MAX_POSITION: usize = brain_swarm::ids::MAX_ID_BYTES + 8;
 
 /// Which list a cursor belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) enum List {
     Schedules = b's',
     /// API tokens; the position is a token's id.
     Tokens = b'k',
+    /// Event schemas; the position is a place in the catalogue, or the type and version of a registered one.
+    Schemas = b'c',
 }
 
 /// A list with its filters: what a cursor is valid for.

@@ -10,6 +10,7 @@ mod operation;
 mod page;
 mod problems;
 mod schedules;
+mod schemas;
 mod service;
 mod swarm;
 mod tasks;
@@ -46,7 +47,7 @@ const fn described(method: Method, path: &'static str, describe: fn(Operation<'_
 /// What belongs together: its name, what it is, its operations.
 type Group = (&'static str, &'static str, &'static [Described]);
 
-static GROUPS: [Group; 9] = [
+static GROUPS: [Group; 10] = [
     (
         "events",
         "What happened in a swarm: publish, read, follow.",
@@ -57,6 +58,7 @@ static GROUPS: [Group; 9] = [
     ("runs", "What belongs to one piece of work.", swarm::RUNS),
     ("budgets", "What may be spent.", budgets::OPERATIONS),
     ("schedules", "Tasks that come again and again.", schedules::OPERATIONS),
+    ("schemas", "What events of a type must look like.", schemas::OPERATIONS),
     ("dead letters", "What could not be stored.", dead_letters::OPERATIONS),
     ("tokens", "Who may do what.", tokens::OPERATIONS),
     (

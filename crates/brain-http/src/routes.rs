@@ -81,7 +81,7 @@ const TOKENS: &str = "/api/tokens";
 const CLAIM: &str = "/api/swarm/tasks/claim";
 
 /// All routes; those that are asked most often come first, and a fixed path before one that varies.
-pub(crate) static TABLE: [Route; 47] = [
+pub(crate) static TABLE: [Route; 51] = [
     Route {
         template: EVENTS,
         allow: "GET, HEAD, POST",
@@ -159,9 +159,36 @@ pub(crate) static TABLE: [Route; 47] = [
     },
     Route {
         template: "/api/swarm/schemas",
+        allow: "GET, HEAD, POST",
+        operations: &[
+            Operation::new(Method::GET, Need::Scope("schemas", "read")),
+            Operation::new(Method::POST, Need::Scope("schemas", "manage")),
+        ],
+        handlers: || get(schemas::list).post(schemas::register),
+    },
+    Route {
+        template: "/api/swarm/schemas/check",
+        allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("schemas", "read"))],
+        handlers: || post(schemas::check),
+    },
+    Route {
+        template: "/api/swarm/schemas/validate",
+        allow: "POST",
+        operations: &[Operation::new(Method::POST, Need::Scope("schemas", "read"))],
+        handlers: || post(schemas::validate),
+    },
+    Route {
+        template: "/api/swarm/schemas/{eventType}",
         allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("schemas", "read"))],
-        handlers: || get(schemas::list),
+        handlers: || get(schemas::of_type),
+    },
+    Route {
+        template: "/api/swarm/schemas/{eventType}/{version}",
+        allow: "GET, HEAD",
+        operations: &[Operation::new(Method::GET, Need::Scope("schemas", "read"))],
+        handlers: || get(schemas::show),
     },
     Route {
         template: "/api/swarm/tasks",
@@ -570,6 +597,12 @@ mod tests {
             (
                 "/api/swarm/tasks/claim/complete",
                 Some("/api/swarm/tasks/{taskId}/complete"),
+            ),
+            ("/api/swarm/schemas/check", Some("/api/swarm/schemas/check")),
+            ("/api/swarm/schemas/build.done", Some("/api/swarm/schemas/{eventType}")),
+            (
+                "/api/swarm/schemas/build.done/2",
+                Some("/api/swarm/schemas/{eventType}/{version}"),
             ),
             ("/api/swarm/tasks/", None),
             ("/api/swarm/tasks/a/b", None),

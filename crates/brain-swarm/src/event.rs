@@ -369,7 +369,7 @@ fn nul() -> Invalid {
     Invalid::Malformed("payload holds the character U+0000, which PostgreSQL cannot store".to_owned())
 }
 
-fn has_nul(value: &Value) -> bool {
+pub(crate) fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),

@@ -296,6 +296,7 @@ impl Service {
             streams: self.streams.clone(),
             replica_id: self.options.replica_id.clone(),
             queue: self.options.queue.clone(),
+            schemas: self.options.publisher.schemas().clone(),
             status: self.handle.clone(),
         };
         Running {

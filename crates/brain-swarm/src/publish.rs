@@ -28,10 +28,11 @@ pub use self::service::Service;
 use crate::{
     bus::StreamNames,
     decide::Claim,
-    event::Event,
+    event::{Event, Invalid},
     ids::{EventId, SwarmId, TenantId},
     ingest::{ClaimInput, ClaimOutcome, Outcome, Terms},
     relay::RelayQueue,
+    schema::Registry,
 };
 
 /// How many calls may wait for a commit. One more is told to come back later.
@@ -68,6 +69,14 @@ pub enum Error {
         /// Where the other one is; 0 when both came in this call.
         seq: i64,
     },
+    /// Events do not fit the schemas that are registered for their types.
+    #[error("{}", refused(.faults, *.of))]
+    Invalid {
+        /// Which of them, from 0, and why.
+        faults: Vec<(usize, Invalid)>,
+        /// How many events the call has.
+        of: usize,
+    },
     /// The database refuses this data.
     #[error("the database refuses the event: {detail}")]
     Rejected {
@@ -98,15 +107,23 @@ impl Error {
 pub struct Publisher {
     /// Each takes some of the swarms.
     lanes: Arc<[mpsc::Sender<Call>]>,
+    schemas: Registry,
     closing: CancellationToken,
 }
 
 impl Publisher {
-    fn new(lanes: Vec<mpsc::Sender<Call>>, closing: CancellationToken) -> Self {
+    fn new(lanes: Vec<mpsc::Sender<Call>>, schemas: Registry, closing: CancellationToken) -> Self {
         Self {
             lanes: lanes.into(),
+            schemas,
             closing,
         }
+    }
+
+    /// The registered schemas, which every event is held against.
+    #[must_use]
+    pub fn schemas(&self) -> &Registry {
+        &self.schemas
     }
 
     /// Stores events, durably and together. Repeating a call is safe.
@@ -140,6 +157,7 @@ impl Publisher {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        self.fit(&events).await?;
         let (answer, answered) = oneshot::channel();
         let call = EventCall {
             events,
@@ -149,6 +167,23 @@ impl Publisher {
             answer,
         };
         self.enqueue(Call::Events(call), answered).await
+    }
+
+    /// Refuses events that do not fit their registered schemas.
+    async fn fit(&self, events: &[Arc<Event>]) -> Result<(), Error> {
+        let mut faults = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            match self.schemas.check(event).await {
+                Ok(Ok(())) => {}
+                Ok(Err(invalid)) => faults.push((index, invalid)),
+                Err(error) => return Err(refusal(error)),
+            }
+        }
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let of = events.len();
+        Err(Error::Invalid { faults, of })
     }
 
     /// Claims tasks; waits for them until `wait_until` when there are none.
@@ -228,6 +263,18 @@ fn published(event: &Event, outcome: &Outcome) -> Published {
         seq,
         duplicate,
         note: note.map(str::to_owned),
+    }
+}
+
+/// What is wrong with the events of a call.
+fn refused(faults: &[(usize, Invalid)], of: usize) -> String {
+    match faults {
+        [(_, invalid)] if of == 1 => invalid.to_string(),
+        [(index, invalid), ..] => format!(
+            "{} of {of} events cannot be stored; event {index}: {invalid}",
+            faults.len()
+        ),
+        [] => String::new(),
     }
 }
 

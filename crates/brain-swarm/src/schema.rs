@@ -1,11 +1,28 @@
-//! The JSON Schema of each event type and version, checked before anything is stored.
+//! The JSON Schema of each event type and version, checked before anything is stored: the catalogue of the types that the brain
+//! knows itself, and what tenants register for types of their own.
 //!
 //! Invariant: a known type has at least version 1, and every schema in the catalogue compiles (a test says so).
+
+mod comparison;
+mod document;
+mod registry;
+mod store;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use jsonschema::Validator;
+use serde::Serialize;
 use serde_json::Value;
+
+pub use self::{
+    comparison::{Break, Compatibility, Direction, UnknownCompatibility, compare},
+    document::{Document, InvalidSchema, MAX_BYTES, MAX_SUBSCHEMAS},
+    registry::Registry,
+    store::{
+        Error, Fate, MAX_TYPES, MAX_VERSIONS, Proposal, Query, Registered, Subject, check as propose, list, register,
+        versions,
+    },
+};
 
 use crate::{
     event::{EventType, Invalid},
@@ -65,8 +82,10 @@ const IDS: [&str; 14] = [
     "unit",
 ];
 
-/// How many problems of one payload are named; the rest is counted.
+/// How many problems of one payload are named in a text; the rest is counted.
 const MAX_PROBLEMS: usize = 5;
+/// How many problems of one payload are looked for.
+const MAX_FOUND: usize = 100;
 
 static VALIDATORS: LazyLock<BTreeMap<(&'static str, i16), Validator>> = LazyLock::new(|| {
     let compile = |text: &str| {
@@ -86,21 +105,43 @@ pub fn catalogue() -> &'static [(&'static str, i16, &'static str)] {
     &SCHEMAS
 }
 
-/// Checks a payload. Custom types have no schema and pass.
+/// Something in a payload that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Misfit {
+    /// Where, as a JSON pointer.
+    pub place: String,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+impl Misfit {
+    /// About the payload as a whole.
+    fn whole(problem: String) -> Self {
+        let place = String::new();
+        Self { place, problem }
+    }
+}
+
+/// Checks a payload against the catalogue. Custom types are not in it and pass: see [`Registry`].
 pub(crate) fn check(kind: &EventType, version: i16, payload: &Value) -> Result<(), Invalid> {
+    let found = builtin_misfits(kind, version, payload);
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(Invalid::Schema {
+        kind: kind.as_str().to_owned(),
+        version,
+        problem: told(&found),
+    })
+}
+
+fn builtin_misfits(kind: &EventType, version: i16, payload: &Value) -> Vec<Misfit> {
     let name = kind.as_str();
-    let schema_problem = |problem: String| {
-        Err(Invalid::Schema {
-            kind: name.to_owned(),
-            version,
-            problem,
-        })
-    };
     if version < 1 {
-        return schema_problem("schemaVersion must be at least 1".to_owned());
+        return vec![Misfit::whole("schemaVersion must be at least 1".to_owned())];
     }
     if matches!(kind, EventType::Custom(_)) {
-        return Ok(());
+        return Vec::new();
     }
     let Some(validator) = VALIDATORS.get(&(name, version)) else {
         let known: Vec<String> = SCHEMAS
@@ -108,40 +149,54 @@ pub(crate) fn check(kind: &EventType, version: i16, payload: &Value) -> Result<(
             .filter(|(kind, ..)| *kind == name)
             .map(|(_, version, _)| version.to_string())
             .collect();
-        return schema_problem(format!("no such schema version; known: {}", known.join(", ")));
+        return vec![Misfit::whole(format!(
+            "no such schema version; known: {}",
+            known.join(", ")
+        ))];
     };
-    if validator.is_valid(payload) {
-        if let Some(at) = payload.get("runAt").and_then(Value::as_str)
-            && let Err(error) = at.parse::<jiff::Timestamp>()
-        {
-            return schema_problem(format!(
-                "/runAt: {at:?} is not a time such as 2026-01-02T03:04:05Z: {error}"
-            ));
-        }
-        return ids_in(payload).or_else(|error| schema_problem(error.to_string()));
+    let found = misfits(validator, payload);
+    if !found.is_empty() {
+        return found;
     }
-    let problems: Vec<String> = validator
-        .iter_errors(payload)
-        .map(|error| {
-            let place = error.instance_path().to_string();
-            let text: String = error.to_string().chars().take(200).collect();
-            if place.is_empty() {
-                text
-            } else {
-                format!("{place}: {text}")
-            }
-        })
-        .collect();
-    let mut shown = problems
+    if let Some(at) = payload.get("runAt").and_then(Value::as_str)
+        && let Err(error) = at.parse::<jiff::Timestamp>()
+    {
+        return vec![Misfit {
+            place: "/runAt".to_owned(),
+            problem: format!("{at:?} is not a time such as 2026-01-02T03:04:05Z: {error}"),
+        }];
+    }
+    ids_in(payload).map_or_else(|error| vec![Misfit::whole(error.to_string())], |()| Vec::new())
+}
+
+/// What does not fit, up to a bound.
+fn misfits(validator: &Validator, payload: &Value) -> Vec<Misfit> {
+    if validator.is_valid(payload) {
+        return Vec::new();
+    }
+    let errors = validator.iter_errors(payload).take(MAX_FOUND);
+    let found = errors.map(|error| Misfit {
+        place: error.instance_path().to_string(),
+        problem: error.to_string().chars().take(200).collect(),
+    });
+    found.collect()
+}
+
+/// All of it as one text.
+fn told(found: &[Misfit]) -> String {
+    let lines: Vec<String> = found
         .iter()
         .take(MAX_PROBLEMS)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("; ");
-    if problems.len() > MAX_PROBLEMS {
-        shown.push_str(&format!("; and {} more", problems.len() - MAX_PROBLEMS));
+        .map(|Misfit { place, problem }| match place.as_str() {
+            "" => problem.clone(),
+            place => format!("{place}: {problem}"),
+        })
+        .collect();
+    let mut shown = lines.join("; ");
+    if found.len() > MAX_PROBLEMS {
+        shown.push_str(&format!("; and {} more", found.len() - MAX_PROBLEMS));
     }
-    schema_problem(shown)
+    shown
 }
 
 /// JSON Schema counts characters; identifiers are bounded in bytes and hold no control characters.

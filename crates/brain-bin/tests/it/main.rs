@@ -6,6 +6,7 @@
 )]
 
 mod brain_process;
+mod cloud_events_sdk;
 mod config_check;
 mod footprint;
 mod healthcheck;
@@ -14,6 +15,7 @@ mod migrate;
 mod outage;
 mod python_worker;
 mod round_trip;
+mod schemas;
 mod steering;
 mod survival;
 mod task_calls;

@@ -256,7 +256,12 @@ impl<'a> Operation<'a> {
     /// One thing in JSON, with an entity tag.
     pub(super) fn gives_thing<T: JsonSchema>(self, what: &'static str) -> Self {
         self.gives::<T>(200, what)
-            .with_header(200, "etag", "Tells this state of the thing from others.", json!({ "type": "string" }))
+            .with_header(
+                200,
+                "etag",
+                "Tells this state of the thing from others.",
+                json!({ "type": "string" }),
+            )
             .header(
                 "If-None-Match",
                 "Entity tags that the caller has; the answer is 304 while one of them is right.",
@@ -345,7 +350,8 @@ impl<'a> Operation<'a> {
             "description": "Makes it safe to send the request again: for 24 hours the same caller, key and request give the same answer.",
             "schema": { "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$" },
         }));
-        self.problems.extend([Kind::InProgress, Kind::KeyReused, Kind::BodyTimeout, Kind::BodyTooLarge]);
+        self.problems
+            .extend([Kind::InProgress, Kind::KeyReused, Kind::BodyTimeout, Kind::BodyTooLarge]);
         for (status, answer) in &mut self.answers {
             if (200..300).contains(status) {
                 answer["headers"]["idempotency-replayed"] = json!({

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Described, described};
 use crate::{
     problem::Kind,
-    routes::{health, schemas, status},
+    routes::{health, status},
 };
 
 const PROMETHEUS: &str = "text/plain";
@@ -40,11 +40,6 @@ pub(super) const OPERATIONS: &[Described] = &[
     described(Method::GET, "/api/status", |it| {
         it.named("status", "What this process is and does")
             .gives::<status::Status<'_>>(200, "Its version, its replica, its streams.")
-    }),
-    described(Method::GET, "/api/swarm/schemas", |it| {
-        it.named("listSchemas", "The JSON Schema of every known event type and version")
-            .says("An event of one of these types is stored only when its payload fits. Other types may have any payload.")
-            .gives::<schemas::Catalogue>(200, "The schemas.")
     }),
     described(Method::GET, "/openapi.json", |it| {
         it.named("openapi", "This document")

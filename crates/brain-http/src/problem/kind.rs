@@ -89,6 +89,10 @@ kinds! {
     LeaseLost, "lease-lost", "Lease lost", CONFLICT;
     /// The budget does not give it.
     BudgetExhausted, "budget-exhausted", "Budget exhausted", CONFLICT;
+    /// The version of the schema is there with another content, or would leave a gap.
+    SchemaConflict, "schema-conflict", "Schema conflict", CONFLICT;
+    /// The schema does not go with the version before.
+    IncompatibleSchema, "incompatible-schema", "Incompatible schema", CONFLICT;
     /// It does not fit with how things stand.
     Refused, "refused", "Refused", CONFLICT;
     /// The first request with this idempotency key is not answered yet.
@@ -109,6 +113,8 @@ kinds! {
     InvalidSchedule, "invalid-schedule", "Invalid schedule", UNPROCESSABLE_ENTITY;
     /// The idempotency key belongs to another request.
     KeyReused, "idempotency-key-reused", "Idempotency key reused", UNPROCESSABLE_ENTITY;
+    /// It is no schema that can be registered.
+    InvalidSchema, "invalid-schema", "Invalid schema", UNPROCESSABLE_ENTITY;
     /// The database cannot hold the data.
     Rejected, "rejected", "Rejected", UNPROCESSABLE_ENTITY;
     /// The caller used its share.
@@ -191,6 +197,8 @@ mod tests {
         409 urn:studio-brain:problem:not-parked Not parked
         409 urn:studio-brain:problem:lease-lost Lease lost
         409 urn:studio-brain:problem:budget-exhausted Budget exhausted
+        409 urn:studio-brain:problem:schema-conflict Schema conflict
+        409 urn:studio-brain:problem:incompatible-schema Incompatible schema
         409 urn:studio-brain:problem:refused Refused
         409 urn:studio-brain:problem:request-in-progress Request in progress
         413 urn:studio-brain:problem:body-too-large Body too large
@@ -201,6 +209,7 @@ mod tests {
         422 urn:studio-brain:problem:dependency-cycle Dependency cycle
         422 urn:studio-brain:problem:invalid-schedule Invalid schedule
         422 urn:studio-brain:problem:idempotency-key-reused Idempotency key reused
+        422 urn:studio-brain:problem:invalid-schema Invalid schema
         422 urn:studio-brain:problem:rejected Rejected
         429 urn:studio-brain:problem:rate-limited Rate limited
         429 urn:studio-brain:problem:overloaded Overloaded

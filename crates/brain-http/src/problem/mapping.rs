@@ -3,10 +3,10 @@
 //! Invariant: the detail is made of what the caller sent and what the documentation says. What the database or a driver
 //! said is the cause, for the log.
 
-use brain_connectivity::postgres::{self, Kind as Fault};
-use brain_swarm::{calls, dead_letters, decide::Refusal, event::Invalid, ids::InvalidId, publish, schedules};
+use brain_connectivity::postgres;
+use brain_swarm::{calls, dead_letters, decide::Refusal, event::Invalid, ids::InvalidId, publish, schedules, schema};
 
-use super::{Kind, Problem};
+use super::{Fault, Kind, Problem};
 
 /// The longest detail about a caller's own text. Such text can be as long as a body.
 const MAX_DETAIL_CHARS: usize = 500;
@@ -51,13 +51,16 @@ impl From<postgres::Error> for Problem {
 impl From<&postgres::Error> for Problem {
     fn from(error: &postgres::Error) -> Self {
         match error.kind() {
-            Fault::Unavailable | Fault::Timeout | Fault::Retryable | Fault::Configuration => Self::new(
+            postgres::Kind::Unavailable
+            | postgres::Kind::Timeout
+            | postgres::Kind::Retryable
+            | postgres::Kind::Configuration => Self::new(
                 Kind::Unavailable,
                 "the database is not available at the moment; try again",
             )
             .caused_by(error),
-            Fault::InvalidData => rejected(error),
-            Fault::Other => Self::internal(error),
+            postgres::Kind::InvalidData => rejected(error),
+            postgres::Kind::Other => Self::internal(error),
         }
     }
 }
@@ -70,6 +73,7 @@ impl From<publish::Error> for Problem {
     fn from(error: publish::Error) -> Self {
         match &error {
             publish::Error::Conflict { .. } => Self::new(Kind::EventConflict, error.to_string()),
+            publish::Error::Invalid { faults, of } => misfit(faults, *of),
             publish::Error::Rejected { detail } => rejected(detail),
             publish::Error::Overloaded => Self::new(Kind::Overloaded, error.to_string()),
             publish::Error::Closed => Self::new(Kind::Unavailable, error.to_string()),
@@ -81,6 +85,21 @@ impl From<publish::Error> for Problem {
             .caused_by(cause),
         }
     }
+}
+
+/// Events that do not fit the schemas that are registered for them; said as of events that cannot be read.
+fn misfit(faults: &[(usize, Invalid)], of: usize) -> Problem {
+    if let ([(_, invalid)], 1) = (faults, of) {
+        return Problem::from(invalid.clone());
+    }
+    let listed = faults.iter().map(|(index, invalid)| Fault {
+        index: *index,
+        kind: Kind::of_invalid(invalid),
+        detail: shortened(&invalid.to_string()),
+    });
+    let verb = if faults.len() == 1 { "is" } else { "are" };
+    let detail = format!("{} of {of} events {verb} not valid; nothing was stored", faults.len());
+    Problem::new(Kind::InvalidEvent, detail).with_faults(listed.collect())
 }
 
 impl From<calls::Error> for Problem {
@@ -145,6 +164,26 @@ fn remedy(refusal: Refusal) -> Option<&'static str> {
 impl From<schedules::Invalid> for Problem {
     fn from(error: schedules::Invalid) -> Self {
         Self::new(Kind::InvalidSchedule, shortened(&error.to_string()))
+    }
+}
+
+impl From<schema::Error> for Problem {
+    fn from(error: schema::Error) -> Self {
+        let kind = match &error {
+            schema::Error::BuiltIn(_) | schema::Error::Invalid(_) => Kind::InvalidSchema,
+            schema::Error::Taken(..) | schema::Error::NotNext { .. } => Kind::SchemaConflict,
+            schema::Error::TooMany(_) => Kind::Refused,
+            schema::Error::Incompatible { breaks, .. } => {
+                let listed = breaks.iter().enumerate().map(|(index, one)| Fault {
+                    index,
+                    kind: Kind::IncompatibleSchema,
+                    detail: shortened(&one.to_string()),
+                });
+                return Self::new(Kind::IncompatibleSchema, error.to_string()).with_faults(listed.collect());
+            }
+            schema::Error::Database(error) => return Self::from(error),
+        };
+        Self::new(kind, shortened(&error.to_string()))
     }
 }
 

@@ -25,6 +25,7 @@ mod reading;
 mod reports;
 mod runs;
 mod schedules;
+mod schemas;
 mod shown;
 mod status;
 mod streams;

@@ -3,7 +3,10 @@
 //! Invariants: an entry is acknowledged only after the commit that stored it or made it a dead letter; while the database is
 //! away nothing is skipped; an entry that the database refuses is tried alone and holds up nobody else.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use brain_connectivity::{
     postgres::{self, Kind, Postgres},
@@ -27,10 +30,12 @@ use crate::{
         trim,
     },
     dead_letters::{NewDeadLetter, Reason},
+    event::{Event, Invalid},
     ids::{EntryId, TenantId},
     ingest::{self, Batch, Entry, Input, Position, Terms},
     metric_names,
     relay::{Marks, RelayQueue},
+    schema::Registry,
 };
 
 /// How often a busy stream is trimmed.
@@ -51,6 +56,7 @@ pub(super) struct Parts {
     pub(super) streams: StreamNames,
     pub(super) replica_id: String,
     pub(super) queue: RelayQueue,
+    pub(super) schemas: Registry,
     pub(super) status: Handle,
 }
 
@@ -286,6 +292,16 @@ impl Partition {
             };
             match parsed {
                 Parsed::Event(event) => {
+                    if let Err(invalid) = self.fits(&event, stop).await? {
+                        let letter = self.letter(&raw, Reason::SchemaViolation, invalid.to_string());
+                        batch.dead_letters.push(NewDeadLetter {
+                            swarm_id: Some(event.swarm_id.clone()),
+                            event_id: Some(event.id.clone()),
+                            event_type: Some(event.kind.as_str().to_owned()),
+                            ..letter
+                        });
+                        continue;
+                    }
                     let entry = Entry {
                         id: raw.id,
                         raw: raw.raw(),
@@ -304,6 +320,17 @@ impl Partition {
             }
         }
         Ok(batch)
+    }
+
+    /// Whether an event fits the schema that is registered for it; a database that is away is waited out.
+    async fn fits(&self, event: &Arc<Event>, stop: &CancellationToken) -> Result<Result<(), Invalid>, End> {
+        let mut waits = backoff().delays();
+        loop {
+            match self.parts.schemas.check(event).await {
+                Ok(checked) => return Ok(checked),
+                Err(error) => self.wait(&error, waits.next(), stop).await?,
+            }
+        }
     }
 
     fn letter(&self, raw: &RawEntry, reason: Reason, detail: String) -> NewDeadLetter {

@@ -5,7 +5,7 @@
 
 use tokio::task::JoinSet;
 
-use super::{CancellationToken, Postgres, Publisher, QUEUE, RelayQueue, StreamNames, lane::Lane, mpsc};
+use super::{CancellationToken, Postgres, Publisher, QUEUE, Registry, RelayQueue, StreamNames, lane::Lane, mpsc};
 
 /// Transactions that are under way at a time, at most. Each takes a connection from the pool.
 const LANES: usize = 4;
@@ -37,7 +37,7 @@ impl Service {
                 )
             })
             .unzip();
-        let publisher = Publisher::new(senders, closing.clone());
+        let publisher = Publisher::new(senders, Registry::new(postgres.clone()), closing.clone());
         let service = Self {
             lanes,
             postgres,

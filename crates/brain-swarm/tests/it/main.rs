@@ -8,6 +8,7 @@ mod flow;
 mod replicas;
 mod retention;
 mod schedules;
+mod schemas;
 mod tasks;
 mod tenants;
 mod worker;
