@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use brain_connectivity::{health::Health, postgres::Postgres};
-use brain_swarm::{calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules, tails::Tails, trace::Tracer};
+use brain_swarm::{
+    calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules, tails::Tails, trace::Tracer,
+};
 use jiff::Timestamp;
 
 /// The parts of a running brain that the HTTP interface needs.

@@ -130,6 +130,9 @@ mod tests {
         assert_eq!(trace.here().trace(), callers.trace());
         assert!(trace.here().span() != callers.span() && trace.here().is_sampled());
         let new = with(&[], &tracer);
-        assert!(new.parent().is_none() && !new.here().is_sampled(), "none of a thousand is sampled");
+        assert!(
+            new.parent().is_none() && !new.here().is_sampled(),
+            "none of a thousand is sampled"
+        );
     }
 }

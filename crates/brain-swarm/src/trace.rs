@@ -122,7 +122,9 @@ impl Tracer {
         let sink = self.0.as_ref()?;
         let trace = Uuid::new_v4().into_bytes();
         // The last bytes are random in full.
-        let chance = u64::from_be_bytes([0, trace[9], trace[10], trace[11], trace[12], trace[13], trace[14], trace[15]]);
+        let chance = u64::from_be_bytes([
+            0, trace[9], trace[10], trace[11], trace[12], trace[13], trace[14], trace[15],
+        ]);
         let sampled = chance % 1000 < u64::from(sink.ratio);
         Some(Place::new(trace, sink.span_id(), sampled))
     }

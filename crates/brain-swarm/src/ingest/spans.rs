@@ -109,7 +109,8 @@ fn of_task(tracer: &Tracer, batch: Moment, changes: &Changes, stored: &StoredEve
             started,
             ended: batch.ended,
             attributes: about(),
-            failed: matches!(event.kind, EventType::TaskFailed) || outcome(stored).is_some_and(|what| what != "released"),
+            failed: matches!(event.kind, EventType::TaskFailed)
+                || outcome(stored).is_some_and(|what| what != "released"),
         });
     }
     let parent = attempt.map_or(created, |(_, attempt): (_, Place)| attempt);
