@@ -103,8 +103,8 @@ fn traceparent(trace: &str) -> String {
     format!("00-{trace}-{CALLER}-01")
 }
 
-fn foreign(id: &str, traceparent: Option<&str>) -> Value {
-    let mut event = json!({ "id": id, "type": "task.created", "swarmId": "default-swarm", "runId": "r-1", "actorId": "foreign",
+fn foreign(swarm: &str, id: &str, traceparent: Option<&str>) -> Value {
+    let mut event = json!({ "id": id, "type": "task.created", "swarmId": swarm, "runId": "r-1", "actorId": "foreign",
         "createdAt": "2026-01-01T00:00:00Z", "payload": { "taskId": id } });
     if let Some(traceparent) = traceparent {
         event["traceparent"] = traceparent.into();
@@ -141,7 +141,7 @@ async fn from_an_http_publish_to_the_finished_task_is_one_trace() {
     for (attribute, value) in [
         ("http.request.method", "POST"),
         ("http.route", "/api/swarm/events"),
-        ("http.response.status_code", "202"),
+        ("http.response.status_code", "201"),
     ] {
         assert_eq!(server.attributes[attribute], value);
     }
@@ -162,7 +162,7 @@ async fn from_an_http_publish_to_the_finished_task_is_one_trace() {
             ("studio_brain.task.id", "t-1"),
             ("studio_brain.task.attempt", "1"),
             ("studio_brain.agent.id", "worker-1"),
-            ("studio_brain.swarm.id", "default-swarm"),
+            ("studio_brain.swarm.id", traced.config.swarm.swarm_id.as_str()),
             ("studio_brain.tenant.id", "default"),
         ] {
             assert_eq!(span.attributes[attribute], value, "{name}");
@@ -179,7 +179,13 @@ async fn from_an_http_publish_to_the_finished_task_is_one_trace() {
 async fn an_event_of_a_foreign_client_is_consumed_in_its_trace() {
     let receiver = Receiver::start().await;
     let traced = Traced::start(&receiver.url(), &[]).await;
-    traced.xadd(&foreign("e-1", Some(&traceparent(TRACE)))).await;
+    // A new group begins with what comes after it.
+    eventually("the stream is consumed", async || {
+        traced.brain.stderr().contains("consumer group created").then_some(())
+    })
+    .await;
+    let swarm = traced.config.swarm.swarm_id.clone();
+    traced.xadd(&foreign(&swarm, "e-1", Some(&traceparent(TRACE)))).await;
     let process = traced.on_stream("process");
     let spans = receiver.trace(TRACE, &[&process]).await;
     let span = named(&spans, &process);
@@ -192,7 +198,7 @@ async fn an_event_of_a_foreign_client_is_consumed_in_its_trace() {
     assert_one_tree(&spans, CALLER);
 
     // One without a trace begins one, and what follows is in it.
-    traced.xadd(&foreign("e-2", None)).await;
+    traced.xadd(&foreign(&swarm, "e-2", None)).await;
     let root = eventually("the root of the second", async || {
         let second = |span: &Received| span.name == process && span.attributes["messaging.message.id"] == "e-2";
         receiver.spans().into_iter().find(second)
