@@ -176,6 +176,48 @@ async fn from_an_http_publish_to_the_finished_task_is_one_trace() {
 }
 
 #[tokio::test]
+async fn every_attempt_is_in_the_trace_of_its_task() {
+    let receiver = Receiver::start().await;
+    let traced = Traced::start(&receiver.url(), &[]).await;
+    traced
+        .post("tasks", Some(&traceparent(TRACE)), &json!({ "taskId": "t-1" }))
+        .await;
+    traced.post("agents", None, &json!({ "agentId": "worker-1" })).await;
+    let again = json!({ "error": "a secret error", "retryable": true, "retryAfterMs": 0 });
+    let last = json!({ "error": "a secret error", "retryable": false });
+    for (call, more) in [("fail", again), ("release", json!({})), ("fail", last)] {
+        let claim = json!({ "agentId": "worker-1", "leaseMs": 30000, "waitMs": 20000 });
+        let claimed = traced.post("tasks/claim", None, &claim).await;
+        let mut report = json!({ "agentId": "worker-1", "fencingToken": claimed["tasks"][0]["fencingToken"] });
+        let more = more.as_object().unwrap().clone();
+        report.as_object_mut().unwrap().extend(more);
+        traced.post(&format!("tasks/t-1/{call}"), None, &report).await;
+    }
+    let spans = receiver.trace(TRACE, &["POST /api/swarm/tasks", "task fail"]).await;
+    assert_one_tree(&spans, CALLER);
+    let told = |name: &str| -> Vec<(String, &str)> {
+        let spans = spans.iter().filter(|span| span.name == name);
+        let what = spans.map(|span| {
+            let outcome = span.attributes.get("studio_brain.task.outcome");
+            let attempt = span.attributes["studio_brain.task.attempt"].clone();
+            (attempt, outcome.map_or("", String::as_str))
+        });
+        what.collect()
+    };
+    // What is given back does not count as an attempt.
+    let (failed, released) = (("1".to_owned(), "failed"), ("2".to_owned(), "released"));
+    let ended = ("2".to_owned(), "");
+    assert_eq!(told("task retry"), [failed.clone(), released.clone()]);
+    assert_eq!(told("task attempt"), [failed, released, ended.clone()]);
+    assert_eq!(told("task fail"), [ended]);
+    assert_eq!(told("task claim").len(), 3);
+    assert!(
+        !format!("{spans:?}").contains("secret"),
+        "no error of a worker is in a span"
+    );
+}
+
+#[tokio::test]
 async fn an_event_of_a_foreign_client_is_consumed_in_its_trace() {
     let receiver = Receiver::start().await;
     let traced = Traced::start(&receiver.url(), &[]).await;
