@@ -1,7 +1,7 @@
 //! The composition root of `brain serve`: builds every part, watches them, and stops them in order.
 //!
 //! Order of stopping: the server takes no new requests and answers those it has; schedules fire no more; what was accepted
-//! for publishing is committed; the orchestrator ends after its current batch; the connections close. Nothing acknowledged depends on it.
+//! for publishing is committed; the orchestrator ends after its current batch; the last traces go out; the connections close. Nothing acknowledged depends on it.
 //!
 //! The orchestrator starts its own consumers again when one dies. A part that ends as a whole cannot be replaced while
 //! others hold handles to it: the process then stops in order with exit code 1, and its supervisor starts it anew.
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::parts::Parts;
 pub(crate) use self::signals::stop_on_signal;
-use crate::{exit::Verdict, health::Dependencies, recorder};
+use crate::{exit::Verdict, health::Dependencies, recorder, traces};
 
 /// Time that the parts behind the server have to stop, each: a batch takes milliseconds, a statement has its time-out.
 /// With the default time for draining, everything stops within the 30 seconds that supervisors usually give.
@@ -40,6 +40,7 @@ pub(crate) struct App {
     orchestrator: Option<orchestrator::Service>,
     schedules: Option<schedules::Service>,
     retention: Option<retention::Service>,
+    traces: Option<traces::Service>,
     /// Ends what hands round events.
     following: CancellationToken,
     metrics: PrometheusHandle,
@@ -58,7 +59,8 @@ impl App {
         let dependencies = Dependencies::open(&config)?;
         let postgres = dependencies.postgres.clone();
         let streams = bus::StreamNames::new(&config.bus);
-        let queue = relay::RelayQueue::default();
+        let (tracer, traces) = traces::open(&config.telemetry, &replica_id)?;
+        let queue = relay::RelayQueue::traced(tracer.clone());
         let (publishing, publisher) =
             publish::Service::new(postgres.clone(), streams, config.bus.batch_size, queue.clone());
         let (orchestrator, handle) = config
@@ -119,6 +121,7 @@ impl App {
             orchestrator: handle,
             schedules: bell,
             metrics: recorder::render(metrics.clone()),
+            tracer,
             defaults: event::Defaults {
                 tenant_id: ids::TenantId::single(),
                 generate: true,
@@ -141,6 +144,7 @@ impl App {
             orchestrator,
             schedules,
             retention,
+            traces,
             following,
             metrics,
         })
@@ -172,6 +176,7 @@ impl App {
             orchestrator,
             schedules,
             retention,
+            traces,
             following,
             metrics,
         } = self;
@@ -189,6 +194,10 @@ impl App {
         }
         if let Some(retention) = retention {
             parts.start("retention", STOP_PATIENCE, |stop| retention.run(stop));
+        }
+        // After all that tells it anything.
+        if let Some(traces) = traces {
+            parts.start("traces", STOP_PATIENCE, |stop| traces.run(stop));
         }
         // Nothing depends on these two; a panic of theirs is logged and harms nobody.
         let beside = [

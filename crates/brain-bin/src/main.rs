@@ -16,6 +16,7 @@ mod profiles;
 mod recorder;
 mod render;
 mod settings;
+mod traces;
 
 use std::process::ExitCode;
 

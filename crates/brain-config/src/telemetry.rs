@@ -15,6 +15,8 @@ pub struct Telemetry {
     pub endpoint: Option<Url>,
     /// Name of this service in the traces.
     pub service_name: String,
+    /// Of a thousand new traces, how many are recorded.
+    pub sample_ratio: u16,
 }
 
 impl Telemetry {
@@ -23,6 +25,7 @@ impl Telemetry {
             enabled: false,
             endpoint: None,
             service_name: String::new(),
+            sample_ratio: 0,
         }
     }
 }
@@ -35,17 +38,15 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         Valid::Flag,
         Access::Flag(|config| &mut config.telemetry.enabled),
         "Whether traces are exported; needs STUDIO_BRAIN_OTEL_ENDPOINT.",
-    )
-    .not_effective_yet(),
+    ),
     Definition::new(
         Section::Telemetry,
         "STUDIO_BRAIN_OTEL_ENDPOINT",
         "",
         Valid::HttpUrl,
         Access::OptionalUrl(|config| &mut config.telemetry.endpoint),
-        "Where the OpenTelemetry collector listens, such as http://127.0.0.1:4318.",
-    )
-    .not_effective_yet(),
+        "Where the OpenTelemetry collector takes OTLP over HTTP, such as http://127.0.0.1:4318; /v1/traces is added when the URL has no path.",
+    ),
     Definition::new(
         Section::Telemetry,
         "STUDIO_BRAIN_OTEL_SERVICE_NAME",
@@ -53,6 +54,17 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         Valid::Text { max: 128 },
         Access::Text(|config| &mut config.telemetry.service_name),
         "Name of this service in the traces.",
-    )
-    .not_effective_yet(),
+    ),
+    Definition::new(
+        Section::Telemetry,
+        "STUDIO_BRAIN_OTEL_SAMPLE_RATIO",
+        "1000",
+        Valid::Number {
+            min: 0,
+            max: 1000,
+            unit: "",
+        },
+        Access::U16(|config| &mut config.telemetry.sample_ratio),
+        "How many of 1000 traces that begin here are recorded; a trace that a caller began is recorded when the caller says so.",
+    ),
 ];

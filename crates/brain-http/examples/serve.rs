@@ -86,6 +86,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         orchestrator: Some(orchestrator),
         schedules: Some(schedules),
         metrics: Arc::new(move || recorder.render()),
+        tracer: brain_swarm::trace::Tracer::default(),
         defaults: Defaults {
             generate: true,
             swarm_id: Some(SwarmId::new(config.swarm.swarm_id.clone())?),

@@ -74,7 +74,7 @@ impl Exchange {
     pub(crate) async fn answer(&self, peer: &Arc<Peer>, mut request: Request<Incoming>) -> Response<Body> {
         let app = &self.app;
         let request_id = request_id(request.headers(), &app.identities);
-        let trace = Trace::of(request.headers(), &app.identities);
+        let trace = Trace::of(request.headers(), &app.identities, &app.services.tracer);
         let route = routes::find(request.uri().path());
         let readable_by = app.admission.readable_by(request.headers());
         let has_body = !request.body().is_end_stream();

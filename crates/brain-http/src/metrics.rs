@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Method names that become labels. Callers may invent others.
-const METHODS: [&str; 6] = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "other"];
+pub(crate) const METHODS: [&str; 6] = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "other"];
 /// Statuses that become labels.
 const STATUSES: [u16; 24] = [
     200, 201, 204, 400, 401, 403, 404, 405, 408, 409, 413, 414, 422, 429, 431, 499, 500, 503, 301, 304, 406, 415, 502,

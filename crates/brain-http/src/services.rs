@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use brain_connectivity::{health::Health, postgres::Postgres};
-use brain_swarm::{calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules, tails::Tails};
+use brain_swarm::{
+    calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules, tails::Tails, trace::Tracer,
+};
 use jiff::Timestamp;
 
 /// The parts of a running brain that the HTTP interface needs.
@@ -27,6 +29,8 @@ pub struct Services {
     pub schedules: Option<schedules::Handle>,
     /// Renders all metrics in the Prometheus text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Takes the span of each request; off where nobody exports them.
+    pub tracer: Tracer,
     /// What fills the gaps of a published event; its swarm also serves requests that name none.
     pub defaults: Defaults,
     /// The largest event, in bytes.

@@ -1,135 +1,90 @@
-//! W3C trace context: the trace that a request belongs to.
+//! The trace that a request belongs to, by the W3C trace context.
 //!
-//! A trace that the caller names is continued as it is; without one, or with one that cannot be read, a new one starts.
+//! A trace that the caller names is continued; without one, or with one that cannot be read, a new one starts. Where spans
+//! are exported the request is a span of its own, below the caller's, and what it brings about is below the request.
 
 use axum::http::{HeaderMap, HeaderName};
+use brain_swarm::trace::{Hex, Place, Tracer};
 
 use crate::identity::Identities;
 
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Length of a `traceparent` of version 00.
-const LENGTH: usize = 55;
-/// The flag that says that the caller records the trace.
-const SAMPLED: u8 = 1;
-
-/// A place in a trace.
+/// Where a request is in its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Trace {
-    id: [u8; 16],
-    span: [u8; 8],
-    flags: u8,
+    here: Place,
+    /// The caller's span; `None` where the trace starts here, or the request is no span.
+    parent: Option<[u8; 8]>,
 }
 
 impl Trace {
     /// Continues the caller's trace or starts one.
-    pub(crate) fn of(headers: &HeaderMap, identities: &Identities) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, identities: &Identities, tracer: &Tracer) -> Self {
         let mut given = headers.get_all(TRACEPARENT).iter();
-        let continued = match (given.next(), given.next()) {
-            (Some(only), None) => Self::parse(only.as_bytes()),
+        let callers = match (given.next(), given.next()) {
+            (Some(only), None) => Place::parse(only.as_bytes()),
             _ => None,
         };
-        continued.unwrap_or_else(|| Self::start(identities))
+        let Some(callers) = callers else {
+            return tracer.root().map_or_else(|| Self::start(identities), Self::at);
+        };
+        match tracer.below(callers) {
+            Some(here) => Self {
+                here,
+                parent: Some(callers.span()),
+            },
+            None => Self::at(callers),
+        }
     }
 
     /// Starts a trace.
     pub(crate) fn start(identities: &Identities) -> Self {
-        Self {
-            id: identities.trace_id(),
-            span: identities.span_id(),
-            flags: SAMPLED,
-        }
+        Self::at(Place::new(identities.trace_id(), identities.span_id(), true))
     }
 
-    /// Reads a `traceparent`. Of versions after 00 it reads the part that version 00 has, as the standard asks.
-    fn parse(text: &[u8]) -> Option<Self> {
-        let (version, rest) = text.split_at_checked(2)?;
-        let version = hex::<1>(version)?[0];
-        let longer = text.get(LENGTH);
-        if version == 0xff || (version == 0 && longer.is_some()) || longer.is_some_and(|next| *next != b'-') {
-            return None;
-        }
-        let part = |from: usize, length: usize| {
-            let (separator, part) = rest.get(from..=from + length)?.split_first()?;
-            (*separator == b'-').then_some(part)
-        };
-        let trace = Self {
-            id: hex(part(0, 32)?)?,
-            span: hex(part(33, 16)?)?,
-            flags: hex::<1>(part(50, 2)?)?[0],
-        };
-        (trace.id != [0; 16] && trace.span != [0; 8]).then_some(trace)
+    fn at(here: Place) -> Self {
+        Self { here, parent: None }
+    }
+
+    /// The place of the request.
+    pub(crate) fn here(&self) -> Place {
+        self.here
+    }
+
+    /// The caller's span, where the request is one below it.
+    pub(crate) fn parent(&self) -> Option<[u8; 8]> {
+        self.parent
     }
 
     /// The trace id in lower-case hexadecimal.
     pub(crate) fn id(&self) -> Hex<32> {
-        Hex::of(&self.id)
+        self.here.trace_id()
     }
 
     /// As a `traceparent` of version 00.
     pub(crate) fn traceparent(&self) -> String {
-        let (id, span, flags) = (
-            Hex::<32>::of(&self.id),
-            Hex::<16>::of(&self.span),
-            Hex::<2>::of(&[self.flags]),
-        );
-        ["00", id.as_str(), span.as_str(), flags.as_str()].join("-")
+        self.here.traceparent()
     }
-}
-
-/// Lower-case hexadecimal digits. Each request writes some, so they are made without the machinery of formatting.
-#[derive(Clone, Copy)]
-pub(crate) struct Hex<const DIGITS: usize>([u8; DIGITS]);
-
-impl<const DIGITS: usize> Hex<DIGITS> {
-    fn of(bytes: &[u8]) -> Self {
-        const ALPHABET: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [b'0'; DIGITS];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-            pair[0] = ALPHABET[usize::from(byte >> 4)];
-            pair[1] = ALPHABET[usize::from(byte & 15)];
-        }
-        Self(text)
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        // Digits are text.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-/// Lower-case hexadecimal of exactly `N` bytes.
-fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    if text.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use proptest::prelude::*;
-
     use super::*;
 
     const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn of(values: &[&str]) -> Trace {
+        with(values, &Tracer::default())
+    }
+
+    fn with(values: &[&str], tracer: &Tracer) -> Trace {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(TRACEPARENT, value.parse().unwrap());
         }
-        Trace::of(&headers, &Identities::new())
+        Trace::of(&headers, &Identities::new(), tracer)
     }
 
     #[test]
@@ -166,18 +121,18 @@ mod tests {
         assert_ne!(of(&[GIVEN, GIVEN]).traceparent(), GIVEN, "two are none");
     }
 
-    proptest! {
-        #[test]
-        fn foreign_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let _ = Trace::parse(&bytes);
-        }
-
-        #[test]
-        fn what_it_writes_it_reads(id in any::<[u8; 16]>(), span in any::<[u8; 8]>(), flags in any::<u8>()) {
-            prop_assume!(id != [0; 16] && span != [0; 8]);
-            let trace = Trace { id, span, flags };
-            prop_assert_eq!(Trace::parse(trace.traceparent().as_bytes()), Some(trace));
-            prop_assert_eq!(trace.id().as_str().to_owned(), format!("{:032x}", u128::from_be_bytes(id)));
-        }
+    #[test]
+    fn is_a_span_below_the_callers_where_spans_are_told() {
+        let tracer = Tracer::new(0, |_| ());
+        let trace = with(&[GIVEN], &tracer);
+        let callers = Place::parse(GIVEN.as_bytes()).unwrap();
+        assert_eq!(trace.parent(), Some(callers.span()));
+        assert_eq!(trace.here().trace(), callers.trace());
+        assert!(trace.here().span() != callers.span() && trace.here().is_sampled());
+        let new = with(&[], &tracer);
+        assert!(
+            new.parent().is_none() && !new.here().is_sampled(),
+            "none of a thousand is sampled"
+        );
     }
 }

@@ -9,11 +9,12 @@ mod fold;
 mod load;
 mod mentions;
 mod rows;
+mod spans;
 mod transaction;
 mod view;
 mod write;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use brain_connectivity::postgres::{self, Postgres};
 use bytes::Bytes;
@@ -26,6 +27,7 @@ use crate::{
     decide::{Claim, Refusal, Task},
     event::Event,
     ids::{EntryId, EventId, FencingToken, StreamName, SwarmId, TenantId},
+    trace::Tracer,
 };
 
 /// How many waiting and how many abandoned tasks of a swarm are settled in one batch.
@@ -155,10 +157,16 @@ pub(crate) enum Error {
     Database(#[from] postgres::Error),
 }
 
-/// Commits a batch.
-pub(crate) async fn commit(postgres: &Postgres, streams: &StreamNames, batch: &Batch) -> Result<Committed, Error> {
+/// Commits a batch, and tells the tracer what came of it.
+pub(crate) async fn commit(
+    postgres: &Postgres,
+    streams: &StreamNames,
+    tracer: &Tracer,
+    batch: &Batch,
+) -> Result<Committed, Error> {
+    let started = tracer.is_on().then(SystemTime::now);
     let mut transaction = Transaction::begin(postgres).await?;
-    match commit_in(&transaction, streams, batch).await {
+    match commit_in(&transaction, streams, (tracer, started), batch).await {
         Ok(committed) => {
             transaction.finished();
             Ok(committed)
@@ -170,9 +178,14 @@ pub(crate) async fn commit(postgres: &Postgres, streams: &StreamNames, batch: &B
     }
 }
 
-async fn commit_in(transaction: &Transaction, streams: &StreamNames, batch: &Batch) -> Result<Committed, Error> {
+async fn commit_in(
+    transaction: &Transaction,
+    streams: &StreamNames,
+    (tracer, started): (&Tracer, Option<SystemTime>),
+    batch: &Batch,
+) -> Result<Committed, Error> {
     let loaded = load::load(transaction, batch).await?;
-    let mut fold = Fold::new(batch, loaded);
+    let mut fold = Fold::new(batch, loaded, tracer);
     let comparisons = fold.comparisons();
     if !comparisons.is_empty() {
         let same = load::compare(transaction, batch, &comparisons).await?;
@@ -180,6 +193,9 @@ async fn commit_in(transaction: &Transaction, streams: &StreamNames, batch: &Bat
     }
     let changes = fold.run(streams);
     let outbox_ids = write::write(transaction, batch, &changes).await?;
+    if let Some(started) = started {
+        spans::committed(tracer, streams, started, &changes);
+    }
     let relay = changes
         .outbox
         .iter()
@@ -226,6 +242,8 @@ struct StoredEvent {
     event: Arc<Event>,
     entry: Option<EntryId>,
     note: Option<&'static str>,
+    /// The trace of the event begins with it.
+    root: bool,
 }
 
 /// A row of `swarm_outbox` in the making.

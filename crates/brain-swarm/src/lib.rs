@@ -45,4 +45,5 @@ pub mod schedules;
 pub mod schema;
 pub mod tails;
 pub mod tasks;
+pub mod trace;
 pub mod worker;

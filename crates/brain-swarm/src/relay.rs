@@ -3,11 +3,13 @@
 //! Invariants: only the holder of a stream's lease relays to it; an outbox row is deleted after its entries are on the
 //! stream, so a crash relays twice, never not at all; the events of a swarm are relayed in the order of `seq`.
 
+mod spans;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     hash::{BuildHasher as _, RandomState},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use brain_connectivity::{
@@ -26,6 +28,7 @@ use crate::{
     event::{Context, Event},
     ids::{ActorId, EventId, RunId, StreamName, SwarmId, TenantId},
     ingest::RelayBatch,
+    trace::Tracer,
 };
 
 /// Outbox rows that one round takes.
@@ -37,11 +40,12 @@ const KEPT_EVENTS: usize = 8_192;
 /// Marks of relayed entries that have not come back on the stream yet; above it the database is asked instead.
 const KEPT_MARKS: usize = 262_144;
 
-/// Committed events on their way to the relay, and the bells of this process. Clones share it.
+/// Committed events on their way to the relay, the bells of this process, and where its spans are told. Clones share it.
 #[derive(Clone, Default)]
 pub struct RelayQueue {
     inner: Arc<Mutex<Queue>>,
     pub(crate) bells: Bells,
+    pub(crate) tracer: Tracer,
 }
 
 #[derive(Default)]
@@ -52,6 +56,15 @@ struct Queue {
 }
 
 impl RelayQueue {
+    /// A queue for a process that tells what it does to this tracer.
+    #[must_use]
+    pub fn traced(tracer: Tracer) -> Self {
+        Self {
+            tracer,
+            ..Self::default()
+        }
+    }
+
     /// Keeps committed events for the relays that run here, and rings for all, wherever they run.
     pub(crate) fn add(&self, batches: Vec<RelayBatch>) {
         let mut elsewhere = Vec::new();
@@ -235,6 +248,7 @@ impl Relay {
 
     async fn send(&self, batch: &RelayBatch) -> Result<(), Error> {
         let default = TenantId::single();
+        let started = self.queue.tracer.is_on().then(SystemTime::now);
         for chunk in batch.entries.chunks(PIPELINE) {
             let pipeline = self.redis.commands().pipeline();
             for (seq, event) in chunk {
@@ -264,6 +278,9 @@ impl Relay {
             for answer in answers {
                 answer.map_err(redis::Error::from)?;
             }
+        }
+        if let Some(started) = started {
+            spans::relayed(&self.queue.tracer, &self.stream, started, &batch.entries);
         }
         metrics::counter!(crate::metric_names::RELAYED).increment(batch.entries.len() as u64);
         Ok(())

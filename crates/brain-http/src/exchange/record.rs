@@ -1,14 +1,21 @@
-//! What the log and the metrics say about a request: one line and one count, however it ends.
+//! What the log, the metrics and the trace say about a request: one line, one count and one span, however it ends.
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use axum::http::{HeaderValue, Method, Request, StatusCode, uri::PathAndQuery};
+use axum::http::{HeaderValue, Method, Request, StatusCode, Version, uri::PathAndQuery};
+use brain_swarm::trace::{Kind, Span, Value};
 
 use crate::{
-    access::Caller, app::App, connection::Peer, metrics::CLIENT_CLOSED, problem::Problem, routes::RouteId, trace::Trace,
+    access::Caller,
+    app::App,
+    connection::Peer,
+    metrics::{CLIENT_CLOSED, METHODS},
+    problem::Problem,
+    routes::{self, RouteId},
+    trace::Trace,
 };
 
 /// Where the lines go; a subscriber can tell them by it.
@@ -23,6 +30,7 @@ pub(super) struct Record<'a> {
     request_id: HeaderValue,
     trace: Trace,
     method: Method,
+    version: Version,
     path: Option<PathAndQuery>,
     route: Option<RouteId>,
     caller: Option<Caller>,
@@ -47,6 +55,7 @@ impl<'a> Record<'a> {
             request_id,
             trace,
             method: request.method().clone(),
+            version: request.version(),
             path: request.uri().path_and_query().cloned(),
             route,
             caller: None,
@@ -92,6 +101,54 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The span of the request. It ends when the answer begins, also where that goes on for long.
+    fn span(&self, took: Duration) -> Span {
+        // What a caller makes up must not become a name.
+        let method = METHODS.iter().find(|known| **known == self.method.as_str());
+        let route = self.route.map(routes::template);
+        let name = match (method, route) {
+            (Some(method), Some(route)) => format!("{method} {route}").into(),
+            (Some(method), None) => (*method).into(),
+            (None, _) => "HTTP".into(),
+        };
+        let mut attributes: Vec<(&'static str, Value)> = vec![
+            ("http.request.method", method.map_or("_OTHER", |method| *method).into()),
+            ("url.path", self.shown_path().to_owned().into()),
+            ("url.scheme", "http".into()),
+            (
+                "network.protocol.version",
+                if self.version == Version::HTTP_2 { "2" } else { "1.1" }.into(),
+            ),
+            ("studio_brain.request.id", text(&self.request_id).to_owned().into()),
+        ];
+        attributes.extend(route.map(|route| ("http.route", route.into())));
+        let tenant = self.caller.as_ref().map(|caller| caller.tenant_id.to_string());
+        attributes.extend(tenant.map(|tenant| ("studio_brain.tenant.id", tenant.into())));
+        if self.status == CLIENT_CLOSED {
+            attributes.push(("error.type", "client_closed".into()));
+        } else {
+            attributes.push(("http.response.status_code", i64::from(self.status).into()));
+        }
+        if self.status >= 500 {
+            attributes.push(("error.type", self.status.to_string().into()));
+        }
+        let ended = SystemTime::now();
+        Span {
+            name,
+            kind: Kind::Server,
+            place: self.trace.here(),
+            parent: self.trace.parent(),
+            started: ended - took,
+            ended,
+            attributes,
+            failed: self.status >= 500,
+        }
+    }
+
+    fn shown_path(&self) -> &str {
+        self.path.as_ref().map_or("", |path| shown(path.path()))
+    }
+
     /// The answer is ready.
     pub(super) fn answered(mut self, status: StatusCode) {
         self.status = status.as_u16();
@@ -106,13 +163,14 @@ impl Drop for Record<'_> {
         self.app
             .metrics
             .request(self.route, Some(&self.method), self.status, took);
+        self.app.services.tracer.tell(self.trace.here(), || self.span(took));
         tracing::info!(
             target: TARGET,
             {
                 request.id = text(&self.request_id),
                 trace.id = self.trace.id().as_str(),
                 method = self.method.as_str(),
-                path = self.path.as_ref().map_or("", |path| shown(path.path())),
+                path = self.shown_path(),
                 principal.id = self.caller.as_ref().map(|caller| &*caller.id),
                 tenant.id = self.caller.as_ref().map(|caller| caller.tenant_id.as_str()),
                 status = self.status,

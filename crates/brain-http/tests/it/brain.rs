@@ -85,6 +85,7 @@ impl Setup {
             orchestrator: None,
             schedules: None,
             metrics: Arc::new(move || recorder.render()),
+            tracer: brain_swarm::trace::Tracer::default(),
             defaults: Defaults {
                 generate: true,
                 swarm_id: Some(SwarmId::new(config.swarm.swarm_id.as_str()).unwrap()),

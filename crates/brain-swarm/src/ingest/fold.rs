@@ -17,6 +17,7 @@ use crate::{
     decide::{self, FollowUp, Origin, State},
     event::{Context, Event, EventType},
     ids::{ActorId, EventId},
+    trace::Tracer,
 };
 
 /// Who acts when the brain itself does.
@@ -39,6 +40,7 @@ pub(super) struct Changes {
 
 pub(super) struct Fold<'a> {
     batch: &'a Batch,
+    tracer: &'a Tracer,
     loaded: Loaded,
     same: HashMap<usize, bool>,
     events: Vec<StoredEvent>,
@@ -46,10 +48,11 @@ pub(super) struct Fold<'a> {
 }
 
 impl<'a> Fold<'a> {
-    pub(super) fn new(batch: &'a Batch, loaded: Loaded) -> Self {
+    pub(super) fn new(batch: &'a Batch, loaded: Loaded, tracer: &'a Tracer) -> Self {
         let events = Vec::with_capacity(batch.inputs.len() * 2);
         Self {
             batch,
+            tracer,
             loaded,
             same: HashMap::new(),
             events,
@@ -226,6 +229,10 @@ impl<'a> Fold<'a> {
         if input.terms == Terms::Require {
             event = joined(event, state);
         }
+        let root = begins_a_trace(input).then(|| self.tracer.root()).flatten();
+        if let Some(root) = root {
+            Arc::make_mut(&mut event).context.traceparent = Some(root.traceparent());
+        }
         let decision = decide::decide(state, &event);
         let refused = decision.refusal.filter(|_| input.terms == Terms::Require);
         let note = decision.refusal.or(decision.remark).map(decide::Refusal::note);
@@ -240,6 +247,7 @@ impl<'a> Fold<'a> {
                 event: Arc::clone(&event),
                 entry: input.entry.as_ref().map(|entry| entry.id),
                 note,
+                root: root.is_some(),
             });
         }
         let outcome_seq = *last_seq;
@@ -258,6 +266,7 @@ impl<'a> Fold<'a> {
                 event: Arc::new(event),
                 entry: None,
                 note: None,
+                root: false,
             });
         }
         match refused {
@@ -330,6 +339,7 @@ impl<'a> Fold<'a> {
                 event: Arc::new(event),
                 entry: None,
                 note: None,
+                root: false,
             });
         }
     }
@@ -354,6 +364,11 @@ fn joined(event: Arc<Event>, state: &State) -> Arc<Event> {
         event.context.tracestate.clone_from(&origin.context.tracestate);
     }
     Arc::new(event)
+}
+
+/// What nobody put into a trace begins one, unless it is a call, which belongs to what it speaks of.
+fn begins_a_trace(input: &Input) -> bool {
+    input.terms == Terms::Record && input.event.context.traceparent.is_none()
 }
 
 fn says_the_same(a: &Event, b: &Event) -> bool {

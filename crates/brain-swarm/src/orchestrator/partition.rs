@@ -374,7 +374,14 @@ impl Partition {
         let mut waits = backoff().delays();
         loop {
             let started = Instant::now();
-            match ingest::commit(&self.parts.postgres, &self.parts.streams, batch).await {
+            match ingest::commit(
+                &self.parts.postgres,
+                &self.parts.streams,
+                &self.parts.queue.tracer,
+                batch,
+            )
+            .await
+            {
                 Ok(committed) => {
                     metric_names::batch_committed("stream", batch.inputs.len(), started.elapsed());
                     let stored = committed

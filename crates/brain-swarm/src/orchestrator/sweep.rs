@@ -67,7 +67,7 @@ impl Sweep {
                 settle: vec![swarm.clone()],
                 ..Batch::default()
             };
-            match ingest::commit(&self.postgres, &self.streams, &batch).await {
+            match ingest::commit(&self.postgres, &self.streams, &self.queue.tracer, &batch).await {
                 Ok(committed) => {
                     self.queue.bells.committed(&committed);
                     self.queue.add(committed.relay);

@@ -175,7 +175,7 @@ impl Lane {
         let mut attempt = 1;
         loop {
             let started = std::time::Instant::now();
-            let error = match ingest::commit(&self.postgres, &self.streams, &batch).await {
+            let error = match ingest::commit(&self.postgres, &self.streams, &self.relay.tracer, &batch).await {
                 Ok(committed) => {
                     crate::metric_names::batch_committed("api", batch.inputs.len(), started.elapsed());
                     return Ok(committed);
