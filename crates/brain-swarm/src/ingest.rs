@@ -9,6 +9,7 @@ mod fold;
 mod load;
 mod mentions;
 mod rows;
+mod tally;
 mod transaction;
 mod view;
 mod write;
@@ -180,6 +181,7 @@ async fn commit_in(transaction: &Transaction, streams: &StreamNames, batch: &Bat
     }
     let changes = fold.run(streams);
     let outbox_ids = write::write(transaction, batch, &changes).await?;
+    tally::count(batch, &changes);
     let relay = changes
         .outbox
         .iter()

@@ -25,6 +25,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// The part of it that differs from kind to kind.
+            pub(crate) const fn slug(self) -> &'static str {
+                match self {
+                    $(Self::$name => $slug,)+
+                }
+            }
+
             /// A short summary that is the same for every problem of the kind.
             pub(crate) const fn title(self) -> &'static str {
                 match self {

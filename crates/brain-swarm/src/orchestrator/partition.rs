@@ -308,7 +308,6 @@ impl Partition {
             .map(|c| if c.is_control() { '\u{fffd}' } else { c })
             .take(DETAIL_CHARS)
             .collect();
-        metrics::counter!(metric_names::DEAD_LETTERS, "reason" => reason.as_str()).increment(1);
         tracing::warn!(stream.name = %self.lease.stream, stream.entry_id = %raw.id, reason = reason.as_str(), detail, "stream entry became a dead letter");
         NewDeadLetter {
             tenant_id: TenantId::single(),
