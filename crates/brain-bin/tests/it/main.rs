@@ -10,6 +10,7 @@ mod config_check;
 mod healthcheck;
 mod lifecycle;
 mod migrate;
+mod observability;
 mod outage;
 mod python_worker;
 mod round_trip;
