@@ -75,11 +75,12 @@ fn scheme(text: &str, at: usize, name: &str) -> Option<(usize, usize)> {
     let within_word = text[..at].chars().next_back().is_some_and(char::is_alphanumeric);
     let gap = at + name.len();
     let from = run(text, gap, |c| c == ' ' || c == '\t');
-    if !begins || within_word || from == gap {
+    if !begins || within_word || from == gap || text[from..].starts_with(REDACTED) {
         return None;
     }
     let to = value_end(text, from);
-    let prose = to - from < LEAST_SECRET && text[from..to].chars().all(|c| c.is_ascii_lowercase() || c == '.');
+    let word = text[from..to].trim_end_matches(['.', ':', '!', '?']);
+    let prose = word.len() < LEAST_SECRET && word.chars().all(|c| c.is_ascii_lowercase());
     (!prose).then_some((from, to))
 }
 
@@ -97,12 +98,12 @@ fn password_of_url(text: &str, from: usize) -> Option<(usize, usize)> {
         !c.is_whitespace() && !matches!(c, '"' | '\'' | '`' | '<' | '>' | '/' | '?' | '#')
     });
     let colon = from + text[from..authority].find(':')?;
-    let end = match text[colon..authority].rfind('@') {
-        Some(at) => colon + at,
-        // After the colon comes a port, or a password with what should have been escaped.
-        None if text[colon + 1..authority].chars().all(|c| c.is_ascii_digit()) => return None,
-        None => colon + text[colon..whole].rfind('@')?,
-    };
+    let port = text[colon + 1..authority].chars().all(|c| c.is_ascii_digit());
+    if port {
+        return None;
+    }
+    // Up to the last one: rather too much is hidden than the end of a password that should have been escaped.
+    let end = colon + text[colon..whole].rfind('@')?;
     (colon + 1 < end).then_some((colon + 1, end))
 }
 
@@ -201,7 +202,7 @@ mod tests {
             ),
             (
                 "\\\"token\\\":\\\"hunter2\\\"".into(),
-                "\\\"token\\\":\\\"[redacted]\\\"".into(),
+                "\\\"token\\\":\\\"[redacted]\"".into(),
             ),
             (
                 "x-studio-brain-admin-token: hunter2".into(),

@@ -71,7 +71,11 @@ impl Gauges {
         );
         let (rows, age, orphans) = match database {
             Ok(Ok((rows, age, orphans))) => (whole(rows), age.unwrap_or_default().max(0.0), whole(orphans)),
-            _ => (f64::NAN, f64::NAN, f64::NAN),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "the outbox could not be measured");
+                (f64::NAN, f64::NAN, f64::NAN)
+            }
+            Err(_) => (f64::NAN, f64::NAN, f64::NAN),
         };
         metrics::gauge!(OUTBOX_ROWS).set(rows);
         metrics::gauge!(OUTBOX_AGE).set(age);
