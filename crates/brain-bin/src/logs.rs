@@ -1,8 +1,11 @@
 //! Set-up of the log: level, form and redaction. Everything goes to standard error.
 //!
-//! Invariant: a field whose name says that it holds a secret is written as `[redacted]` in every form.
+//! Invariants: a field whose name says that it holds a secret is written as `[redacted]` in every form; what looks like a
+//! credential is taken out of every other text, messages and errors among them; settings that are secret are of a type that
+//! shows `[REDACTED]` to whoever prints it.
 
 mod json;
+mod mask;
 mod pretty;
 mod redact;
 

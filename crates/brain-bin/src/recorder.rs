@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use brain_connectivity::metric::{Kind, Metric};
 use brain_swarm::metric_names;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -20,6 +21,14 @@ const UPKEEP: Duration = Duration::from_secs(10);
 
 /// Which version and replica this is.
 const BUILD_INFO: &str = "studio_brain_build_info";
+
+/// The metrics that are set here.
+const OWN: &[Metric] = &[Metric::new(
+    Kind::Gauge,
+    (BUILD_INFO, "processes"),
+    &["version", "replica"],
+    "Always 1; the labels say which version and replica this is.",
+)];
 
 /// Renders every metric as Prometheus text.
 pub(crate) type Render = Arc<dyn Fn() -> String + Send + Sync>;
@@ -43,17 +52,11 @@ pub(crate) fn install(replica_id: &str) -> anyhow::Result<PrometheusHandle> {
 
 /// The HTTP interface describes its own metrics.
 fn describe() {
-    metrics::describe_gauge!(
-        BUILD_INFO,
-        "Always 1; the labels say which version and replica this is."
-    );
-    for (name, meaning) in metric_names::ALL {
-        match name {
-            metric_names::BATCH_SIZE => metrics::describe_histogram!(name, meaning),
-            metric_names::BATCH_SECONDS => metrics::describe_histogram!(name, metrics::Unit::Seconds, meaning),
-            _ => metrics::describe_counter!(name, meaning),
-        }
+    let below = brain_connectivity::metric_names::ALL.iter();
+    for metric in below.chain(metric_names::ALL).chain(OWN) {
+        metric.describe();
     }
+    metric_names::begin();
 }
 
 /// What renders the metrics.
@@ -70,3 +73,6 @@ pub(crate) async fn keep_small(handle: PrometheusHandle) {
         handle.run_upkeep();
     }
 }
+
+#[cfg(test)]
+mod tests;

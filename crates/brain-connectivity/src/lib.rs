@@ -23,6 +23,8 @@
 pub mod artifacts;
 pub mod health;
 pub mod memory;
+pub mod metric;
+pub mod metric_names;
 pub mod migrations;
 pub mod postgres;
 pub mod redis;

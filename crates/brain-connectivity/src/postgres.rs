@@ -8,7 +8,7 @@ mod error;
 mod probe;
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use brain_config as config;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod};
@@ -21,6 +21,7 @@ use self::connector::Connector;
 pub(crate) use self::error::chain;
 pub use self::error::{Error, Kind, classify, classify_sqlstate};
 pub use self::probe::PostgresProbe;
+use crate::metric_names as names;
 
 /// Notifications that wait for their reader; when there are more, the connection is ended.
 const NOTIFICATIONS_MAX: usize = 4_096;
@@ -39,6 +40,8 @@ struct Inner {
     connection_timeout: Duration,
     idle_timeout: Duration,
     reaper: OnceLock<AbortHandle>,
+    /// Looked up once, because every statement begins here.
+    waits: OnceLock<metrics::Histogram>,
 }
 
 impl std::fmt::Debug for Postgres {
@@ -95,6 +98,7 @@ impl Postgres {
                 connection_timeout: settings.connection_timeout,
                 idle_timeout: settings.idle_timeout,
                 reaper: OnceLock::new(),
+                waits: OnceLock::new(),
             }),
         })
     }
@@ -108,14 +112,33 @@ impl Postgres {
         self.inner
             .reaper
             .get_or_init(|| spawn_reaper(self.inner.pool.clone(), self.inner.idle_timeout));
-        match tokio::time::timeout(self.inner.connection_timeout, self.inner.pool.get()).await {
-            Ok(Ok(client)) => Ok(client),
-            Ok(Err(PoolError::Backend(error))) => Err(self.located(error.into())),
-            Ok(Err(error)) => Err(Error::Unavailable {
-                reason: format!("{error} ({})", self.inner.address),
-                sqlstate: None,
-            }),
-            Err(_) => Err(self.connection_timed_out()),
+        let asked = Instant::now();
+        let answer = tokio::time::timeout(self.inner.connection_timeout, self.inner.pool.get()).await;
+        let failed = |reason: &'static str| metrics::counter!(names::POOL_FAILURES, "reason" => reason).increment(1);
+        match answer {
+            Ok(Ok(client)) => {
+                let waits = self
+                    .inner
+                    .waits
+                    .get_or_init(|| metrics::histogram!(names::POOL_WAIT_SECONDS));
+                waits.record(asked.elapsed().as_secs_f64());
+                Ok(client)
+            }
+            Ok(Err(PoolError::Backend(error))) => {
+                failed("refused");
+                Err(self.located(error.into()))
+            }
+            Ok(Err(error)) => {
+                failed("refused");
+                Err(Error::Unavailable {
+                    reason: format!("{error} ({})", self.inner.address),
+                    sqlstate: None,
+                })
+            }
+            Err(_) => {
+                failed("timeout");
+                Err(self.connection_timed_out())
+            }
         }
     }
 
@@ -153,6 +176,25 @@ impl Postgres {
             size: status.size,
             idle: status.available,
             waiting: status.waiting,
+        }
+    }
+
+    /// Sets the gauges of the pool to how it is used at this moment. Asks nobody.
+    pub fn measure(&self) {
+        let PoolStatus {
+            max,
+            size,
+            idle,
+            waiting,
+        } = self.pool_status();
+        for (name, value) in [
+            (names::POOL_MAX, max),
+            (names::POOL_SIZE, size),
+            (names::POOL_IDLE, idle),
+            (names::POOL_WAITING, waiting),
+        ] {
+            #[allow(clippy::cast_precision_loss, reason = "a pool has few connections")]
+            metrics::gauge!(name).set(value as f64);
         }
     }
 

@@ -24,6 +24,7 @@
 pub mod access;
 mod admission;
 mod app;
+mod audit;
 mod body;
 mod connection;
 mod cursor;

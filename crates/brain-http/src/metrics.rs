@@ -5,12 +5,11 @@
 use std::{sync::OnceLock, time::Duration};
 
 use axum::http::Method;
-use metrics::{
-    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::{
     metric_names as names,
+    problem::Kind,
     routes::{self, RouteId},
 };
 
@@ -78,6 +77,11 @@ impl Metrics {
             .record(took.as_secs_f64());
     }
 
+    /// Counts a problem document.
+    pub(crate) fn problem(&self, kind: Kind) {
+        counter!(names::PROBLEMS, "type" => kind.slug()).increment(1);
+    }
+
     /// Counts a connection that the server ended.
     pub(crate) fn cut(&self, reason: &'static str) {
         counter!(names::CONNECTIONS_CUT, "reason" => reason).increment(1);
@@ -85,19 +89,16 @@ impl Metrics {
 }
 
 fn describe() {
-    for (name, help) in names::ALL {
-        match *name {
-            names::REQUEST_SECONDS => describe_histogram!(*name, metrics::Unit::Seconds, *help),
-            names::CONNECTIONS | names::EVENT_STREAMS | names::REQUESTS_IN_FLIGHT => describe_gauge!(*name, *help),
-            _ => describe_counter!(*name, *help),
-        }
+    names::ALL.iter().for_each(brain_connectivity::metric::Metric::describe);
+    // A series that appears with a 1 has not risen for those who watch.
+    for kind in [Kind::Unauthorized, Kind::Forbidden, Kind::RateLimited, Kind::Internal] {
+        counter!(names::PROBLEMS, "type" => kind.slug()).increment(0);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Kind;
 
     #[test]
     fn every_status_that_a_problem_has_is_a_label() {

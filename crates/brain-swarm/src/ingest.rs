@@ -10,6 +10,7 @@ mod load;
 mod mentions;
 mod rows;
 mod spans;
+mod tally;
 mod transaction;
 mod view;
 mod write;
@@ -196,6 +197,7 @@ async fn commit_in(
     if let Some(started) = started {
         spans::committed(tracer, streams, started, &changes);
     }
+    tally::count(batch, &changes);
     let relay = changes
         .outbox
         .iter()

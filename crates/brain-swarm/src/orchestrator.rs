@@ -3,6 +3,7 @@
 //! Invariants: a stream is consumed and relayed by the holder of its lease alone; whatever ends unasked is started again
 //! while the lease is held; on shutdown the batch in hand is finished and the leases are given back.
 
+mod gauges;
 mod leases;
 mod partition;
 mod probe;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    gauges::Gauges,
     leases::{Lease, Leases},
     partition::{End, Partition, Parts},
     sweep::Sweep,
@@ -35,6 +37,7 @@ use crate::{
     decide::ORCHESTRATOR_ROLE,
     event::{Context, Event, EventType},
     ids::{ActorId, EventId, FencingToken, RunId, StreamName, SwarmId, TenantId},
+    metric_names::STREAM_LEASES_LOST,
     publish::Publisher,
     relay::{Marks, Relay, RelayQueue},
 };
@@ -77,7 +80,8 @@ impl Service {
     /// The service and a view of it.
     #[must_use]
     pub fn new(options: Options) -> (Self, Handle) {
-        let handle = Handle::new(&options.replica_id);
+        let gauges = Gauges::new(options.postgres.clone(), options.redis.clone(), options.bus.clone());
+        let handle = Handle::new(&options.replica_id).with_gauges(gauges);
         let streams = StreamNames::new(&options.bus);
         (
             Self {
@@ -169,6 +173,7 @@ impl Service {
                     if renewed.elapsed() > bus.lease {
                         // By now others may consume what we held. Our writes would be refused anyway.
                         for (stream, consumer) in running.drain() {
+                            metrics::counter!(STREAM_LEASES_LOST).increment(1);
                             self.end(&stream, consumer).await;
                         }
                     }
@@ -253,6 +258,7 @@ impl Service {
             .collect();
         for stream in lost {
             if let Some(consumer) = running.remove(&stream) {
+                metrics::counter!(STREAM_LEASES_LOST).increment(1);
                 self.end(&stream, consumer).await;
             }
         }

@@ -197,6 +197,7 @@ impl Publisher {
         let call = ClaimCall {
             input: ClaimInput { swarm, claim },
             wait_until,
+            waiting: None,
             answer,
         };
         self.enqueue(Call::Claim(call), answered).await

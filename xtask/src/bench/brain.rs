@@ -77,12 +77,6 @@ impl Servers {
                     .await?;
             }
         }
-        if let Ok(sql) = std::env::var("HACK_SQL") {
-            self.connect(name)
-                .await?
-                .batch_execute(&sql.replace("DBNAME", name))
-                .await?;
-        }
         self.connect(name).await
     }
 

@@ -12,7 +12,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use super::redact;
+use super::{mask::masked, redact};
 use crate::render::escape::c1_in_json;
 
 /// The layer that writes lines to what `writer` opens.
@@ -105,11 +105,11 @@ impl Collect<'_> {
 
 impl Visit for Collect<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}").into());
+        self.record_str(field, &format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value.into());
+        self.put(field, masked(value).into());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -129,7 +129,7 @@ impl Visit for Collect<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, value.to_string().into());
+        self.record_str(field, &value.to_string());
     }
 }
 
@@ -189,6 +189,33 @@ mod tests {
         assert_eq!(line["duration_ms"], 1.5);
         assert_eq!(line["ok"], true);
         line["at"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    }
+
+    /// By the name of the field, by the type of the value, and by what a text looks like.
+    #[test]
+    fn no_secret_reaches_a_line() {
+        let token = format!("brain_{}_{}", "0123456789abcdef", "5ec3e7".repeat(11));
+        let password = brain_config::SecretString::from("hunter2-hunter2");
+        let headers = [("authorization", "Bearer hunter2-hunter2")];
+        let failure = std::io::Error::other("redis://me:hunter2-hunter2@cache:6379 refused");
+        let failure: &(dyn std::error::Error + 'static) = &failure;
+        let actions: [&dyn Fn(); 6] = [
+            &|| tracing::info!(given = ?password, "configured"),
+            &|| tracing::info!(headers = ?headers, "asked"),
+            &|| tracing::warn!(error = failure, "away"),
+            &|| tracing::warn!(error = %failure, "away: {failure}"),
+            &|| tracing::warn!("no task {token}, Authorization: Bearer {token}"),
+            &|| {
+                let span = tracing::info_span!("request", path = %format!("/x/{token}"), late = tracing::field::Empty);
+                span.record("late", format!("password=hunter2-hunter2 for {token}"));
+                let _entered = span.enter();
+                tracing::error!(config = ?brain_config::Config::defaults().postgres, "failed");
+            },
+        ];
+        for action in actions {
+            let (text, _) = logged(action);
+            assert!(!text.contains("hunter2") && !text.contains("5ec3e7"), "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, field::MakeExt as _, fmt, registry::LookupSpan};
 
-use super::redact;
+use super::{mask::masked, redact};
 use crate::render::escape::escaped;
 
 pub(super) fn layer<S>() -> impl Layer<S>
@@ -13,9 +13,9 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     let fields = fmt::format::debug_fn(|writer, field, value| match field.name() {
-        "message" => write!(writer, "{}", escaped(&format!("{value:?}"))),
+        "message" => write!(writer, "{}", escaped(&masked(&format!("{value:?}")))),
         name if redact::is_secret(name) => write!(writer, "{name}={}", redact::REDACTED),
-        name => write!(writer, "{name}={}", escaped(&format!("{value:?}"))),
+        name => write!(writer, "{name}={}", escaped(&masked(&format!("{value:?}")))),
     });
     fmt::layer()
         .fmt_fields(fields.delimited(" "))

@@ -4,7 +4,7 @@
 pub(super) const REDACTED: &str = "[redacted]";
 
 /// A word that ends like one of these, in the singular or the plural, names a secret. `monkey` is the price.
-const SECRET_WORDS: [&str; 8] = [
+const SECRET_WORDS: [&str; 9] = [
     "password",
     "passwd",
     "token",
@@ -13,6 +13,7 @@ const SECRET_WORDS: [&str; 8] = [
     "key",
     "cookie",
     "credential",
+    "signature",
 ];
 
 /// Names that end in a secret word but are known to hold none.

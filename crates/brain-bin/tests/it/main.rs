@@ -12,6 +12,7 @@ mod footprint;
 mod healthcheck;
 mod lifecycle;
 mod migrate;
+mod observability;
 mod otlp_receiver;
 mod outage;
 mod python_worker;

@@ -77,8 +77,9 @@ impl<'a> Record<'a> {
         self.caller = caller;
     }
 
-    /// Says what is behind a problem, where it is more than the caller's mistake.
+    /// Counts a problem, and says what is behind it, where it is more than the caller's mistake.
     pub(super) fn caused(&self, problem: &Problem) {
+        self.app.metrics.problem(problem.kind());
         let Some(cause) = problem.cause() else { return };
         let (request, trace) = (text(&self.request_id), self.trace.id());
         let kind = problem.kind();

@@ -18,6 +18,7 @@ use super::{Segment, call_scope, default_run, segment, swarm};
 use crate::{
     access::Caller,
     app::App,
+    audit,
     cursor::{List, Scope},
     object::{self, Object},
     problem::Problem,
@@ -109,7 +110,7 @@ pub(crate) async fn drain(
     path: Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    set_draining(&app, &caller, path, request, true).await
+    set_draining(&app, caller, path, request, true).await
 }
 
 /// An agent is given tasks again.
@@ -119,19 +120,25 @@ pub(crate) async fn resume(
     path: Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    set_draining(&app, &caller, path, request, false).await
+    set_draining(&app, caller, path, request, false).await
 }
 
 async fn set_draining(
     app: &App,
-    caller: &Caller,
+    caller: Caller,
     path: Segment,
     request: Request,
     draining: bool,
 ) -> Result<Response, Problem> {
-    let (agent, scope): (ActorId, _) = (segment("agentId", path)?, call_scope(app, caller, request.uri())?);
+    let (agent, scope): (ActorId, _) = (segment("agentId", path)?, call_scope(app, &caller, request.uri())?);
     let given: Drain = object::read_any(app, request).await?;
     let actor = caller.actor(given.actor_id)?;
-    let agent = app.services.calls.drain_agent(&scope, &agent, &actor, draining).await?;
-    reply::json(StatusCode::OK, &agent)
+    let calls = app.services.calls.clone();
+    let setting = app.to_the_end(async move {
+        let changed = calls.drain_agent(&scope, &agent, &actor, draining).await?;
+        let action = if draining { "agent.drain" } else { "agent.resume" };
+        audit::done(&caller, action, &scope, &agent);
+        Ok(changed)
+    });
+    reply::json(StatusCode::OK, &setting.await?)
 }

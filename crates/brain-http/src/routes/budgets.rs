@@ -18,6 +18,7 @@ use super::{Order, Segment, call_scope, default_run, segment, swarm};
 use crate::{
     access::Caller,
     app::App,
+    audit,
     cursor::{List, Scope},
     object,
     problem::{Kind, Problem},
@@ -80,8 +81,13 @@ pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request:
     let scope = call_scope(&app, &caller, request.uri())?;
     let budget: NewBudget = object::read(&app, request).await?;
     let (run, actor) = (default_run(&app)?, caller.actor(budget.actor_id.clone())?);
-    let budget = app.services.calls.create_budget(&scope, (&run, &actor), budget).await?;
-    reply::json(StatusCode::CREATED, &budget)
+    let calls = app.services.calls.clone();
+    let creating = app.to_the_end(async move {
+        let budget = calls.create_budget(&scope, (&run, &actor), budget).await?;
+        audit::done(&caller, "budget.create", &scope, &budget.budget_id);
+        Ok(budget)
+    });
+    reply::json(StatusCode::CREATED, &creating.await?)
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -110,7 +116,9 @@ pub(crate) async fn raise(
     let raising = app.to_the_end(async move {
         let by = (&run, &actor);
         let raised = calls.raise_budget(&scope, by, &budget, given.max_units, given.reason.as_deref());
-        Ok(raised.await?)
+        let raised = raised.await?;
+        audit::done(&caller, "budget.raise", &scope, &budget);
+        Ok(raised)
     });
     reply::json(StatusCode::OK, &raising.await?)
 }
@@ -131,7 +139,9 @@ pub(crate) async fn stop(
     );
     let stopping = app.to_the_end(async move {
         let stopped = calls.stop_budget(&scope, (&run, &actor), &budget, order.reason.as_deref());
-        Ok(stopped.await?)
+        let stopped = stopped.await?;
+        audit::done(&caller, "budget.stop", &scope, &budget);
+        Ok(stopped)
     });
     reply::json(StatusCode::OK, &stopping.await?)
 }

@@ -15,7 +15,7 @@ use super::{Segment, events, segment};
 use crate::{
     access::Caller,
     app::App,
-    body,
+    audit, body,
     cursor::{List, Scope},
     problem::{Kind, Problem},
     query::{Query, invalid},
@@ -100,7 +100,9 @@ pub(crate) async fn replay(
             corrected,
             services.max_event_bytes,
         );
-        Ok(replayed.await?)
+        let replayed = replayed.await?;
+        audit::done(&caller, "dead-letter.replay", &tenant, &id);
+        Ok(replayed)
     };
     events::receipt(vec![app.to_the_end(replay).await?])
 }
@@ -120,7 +122,11 @@ pub(crate) async fn discard(
     let id = letter_id(path)?;
     Query::parse(uri.query(), &[])?;
     let (postgres, tenant) = (app.services.postgres.clone(), caller.tenant_id.clone());
-    app.to_the_end(async move { Ok(dead_letters::discard(&postgres, &tenant, id).await?) })
-        .await?;
+    let dropping = app.to_the_end(async move {
+        dead_letters::discard(&postgres, &tenant, id).await?;
+        audit::done(&caller, "dead-letter.drop", &tenant, &id);
+        Ok(())
+    });
+    dropping.await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }

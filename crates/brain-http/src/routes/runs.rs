@@ -18,6 +18,7 @@ use super::{Order, Segment, call_scope, segment, swarm};
 use crate::{
     access::Caller,
     app::App,
+    audit,
     cursor::{List, Scope},
     object,
     problem::{Kind, Problem},
@@ -88,7 +89,9 @@ pub(crate) async fn cancel(
     // Its tasks are cancelled in batches; a caller that hangs up must not come between them.
     let cancelling = app.to_the_end(async move {
         let cancelled = calls.cancel_run(&scope, &run, &actor, order.reason.as_deref());
-        Ok(cancelled.await?)
+        let cancelled = cancelled.await?;
+        audit::done(&caller, "run.cancel", &scope, &run);
+        Ok(cancelled)
     });
     reply::json(StatusCode::OK, &cancelling.await?)
 }
@@ -112,6 +115,11 @@ pub(crate) async fn finish(
     let end: End = object::read_any(&app, request).await?;
     let actor = caller.actor(end.actor_id)?;
     let summary = end.summary.map(Value::Object);
-    let run = app.services.calls.finish_run(&scope, &run, &actor, summary).await?;
-    reply::json(StatusCode::OK, &run)
+    let calls = app.services.calls.clone();
+    let finishing = app.to_the_end(async move {
+        let finished = calls.finish_run(&scope, &run, &actor, summary).await?;
+        audit::done(&caller, "run.finish", &scope, &run);
+        Ok(finished)
+    });
+    reply::json(StatusCode::OK, &finishing.await?)
 }

@@ -20,7 +20,7 @@ use super::{Segment, segment, swarm};
 use crate::{
     access::Caller,
     app::App,
-    body,
+    audit, body,
     cursor::{List, Scope},
     problem::{Kind, Problem, shortened},
     query::Query,
@@ -109,7 +109,7 @@ pub(crate) async fn put(
         enabled: given.enabled,
         actor_id,
     };
-    let definition = Definition::new(key, wish, app.services.max_event_bytes)?;
+    let definition = Definition::new(key.clone(), wish, app.services.max_event_bytes)?;
     let services = app.services.clone();
     // A caller that hangs up must not come between storing it and telling whoever fires it.
     let stored = app.to_the_end(async move {
@@ -117,6 +117,12 @@ pub(crate) async fn put(
         if let Some(service) = &services.schedules {
             service.ring();
         }
+        audit::done(
+            &caller,
+            "schedule.put",
+            (&key.tenant_id, &key.swarm_id),
+            &key.schedule_id,
+        );
         Ok(stored)
     });
     reply::json(StatusCode::OK, &stored.await?)
@@ -168,12 +174,21 @@ pub(crate) async fn remove(
 ) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["swarmId"])?;
     let key = key(&app, &caller, path, &query)?;
-    // One statement, which is done or not done: no need to detach it from the connection.
-    if schedules::delete(&app.services.postgres, &key).await? {
-        Ok(reply::empty(StatusCode::NO_CONTENT))
-    } else {
-        Err(unknown(&key))
-    }
+    let postgres = app.services.postgres.clone();
+    let removing = app.to_the_end(async move {
+        if !schedules::delete(&postgres, &key).await? {
+            return Err(unknown(&key));
+        }
+        audit::done(
+            &caller,
+            "schedule.remove",
+            (&key.tenant_id, &key.swarm_id),
+            &key.schedule_id,
+        );
+        Ok(())
+    });
+    removing.await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
 fn key(app: &App, caller: &Caller, path: Segment, query: &Query<'_>) -> Result<Key, Problem> {

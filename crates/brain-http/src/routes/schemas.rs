@@ -20,6 +20,7 @@ use super::{Segment, segment};
 use crate::{
     access::Caller,
     app::App,
+    audit,
     cursor::{List, Scope},
     object,
     problem::{Kind, Problem, shortened},
@@ -245,18 +246,19 @@ pub(crate) async fn register(
     let given: Given = object::read(&app, request).await?;
     let proposal = given.read(caller.tenant_id.clone()).await?;
     let services = app.services.clone();
-    let by = caller.actor_id.clone();
+    let by = caller.clone();
     // A caller that hangs up must not come between registering it and telling whoever checks by it.
     let registered = app.to_the_end(async move {
-        let registered = schema::register(&services.postgres, &proposal, &by).await?;
+        let registered = schema::register(&services.postgres, &proposal, &by.actor_id).await?;
         services.publisher.schemas().forget();
+        let (schema, new) = &registered;
+        if *new {
+            let object = format!("{}/{}", schema.event_type, schema.version);
+            audit::done(&by, "schema.register", &by.tenant_id, &object);
+        }
         Ok(registered)
     });
     let (registered, new) = registered.await?;
-    if new {
-        tracing::info!(audit = true, event.kind = registered.event_type, schema.version = registered.version,
-            tenant.id = %caller.tenant_id, by = %caller.id, "schema registered");
-    }
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     reply::json(status, &registered)
 }

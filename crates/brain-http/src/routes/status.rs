@@ -63,6 +63,11 @@ pub(crate) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
 /// All metrics in the Prometheus text format.
 pub(crate) async fn metrics(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
+    // What costs a question is asked now, and not while nobody wants to know.
+    app.services.postgres.measure();
+    if let Some(orchestrator) = &app.services.orchestrator {
+        orchestrator.measure().await;
+    }
     let mut response = Response::new(Body::from((app.services.metrics)()));
     response.headers_mut().insert(header::CONTENT_TYPE, PROMETHEUS);
     Ok(response)

@@ -22,6 +22,7 @@ use crate::{
         tokens::{self, NewToken, StoredToken},
     },
     app::App,
+    audit,
     cursor::{self, List},
     object,
     problem::{Kind, Problem},
@@ -82,8 +83,13 @@ pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request:
     Query::parse(request.uri().query(), &[])?;
     let given: Given = object::read(&app, request).await?;
     let new = given.read(&caller)?;
-    let (stored, token) = tokens::create(&app.services.postgres, &new).await?;
-    tracing::info!(audit = true, token.id = %stored.token_id, tenant.id = %stored.tenant_id, role = %stored.role, by = %caller.id, "token given");
+    let postgres = app.services.postgres.clone();
+    let creating = app.to_the_end(async move {
+        let (stored, token) = tokens::create(&postgres, &new).await?;
+        audit::done(&caller, "token.create", &stored.tenant_id, &stored.token_id);
+        Ok((stored, token))
+    });
+    let (stored, token) = creating.await?;
     let receipt = Receipt {
         token: token.reveal().expose_secret().to_owned(),
         stored,
@@ -131,11 +137,15 @@ pub(crate) async fn revoke(
 ) -> Result<Response, Problem> {
     let id: TokenId = segment("tokenId", path)?;
     Query::parse(uri.query(), &[])?;
-    let revoked = tokens::revoke(&app.services.postgres, reach(&caller), id, &caller.id).await?;
-    let Some(token) = revoked else { return Err(unknown(id)) };
-    app.gate.forget(id);
-    tracing::info!(audit = true, token.id = %id, tenant.id = %token.tenant_id, by = %caller.id, "token revoked");
-    reply::json(StatusCode::OK, &token)
+    let state = Arc::clone(&app);
+    let revoking = app.to_the_end(async move {
+        let revoked = tokens::revoke(&state.services.postgres, reach(&caller), id, &caller.id).await?;
+        let token = revoked.ok_or_else(|| unknown(id))?;
+        state.gate.forget(id);
+        audit::done(&caller, "token.revoke", &token.tenant_id, &id);
+        Ok(token)
+    });
+    reply::json(StatusCode::OK, &revoking.await?)
 }
 
 /// Whose tokens a caller deals with; everybody's, where there is none.

@@ -31,7 +31,10 @@ use tokio_util::sync::CancellationToken;
 use crate::shown;
 
 /// One recorder for all tests of a process.
-static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| PrometheusBuilder::new().install_recorder().unwrap());
+static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+    let builder = PrometheusBuilder::new().set_buckets(&[0.001, 1.0]).unwrap();
+    builder.install_recorder().unwrap()
+});
 
 /// What a server is made of, before it starts.
 pub(crate) struct Setup {
@@ -58,6 +61,7 @@ impl Setup {
     }
 
     fn over(database: TestDatabase, config: Config) -> Self {
+        let recorder = LazyLock::force(&RECORDER).clone();
         let postgres = Postgres::open(&config.postgres).unwrap();
         let relay = RelayQueue::default();
         let streams = StreamNames::new(&config.bus);
@@ -65,7 +69,6 @@ impl Setup {
             publish::Service::new(postgres.clone(), streams, config.bus.batch_size, relay.clone());
         // Ends with the runtime of the test.
         tokio::spawn(service.run(CancellationToken::new()));
-        let recorder = LazyLock::force(&RECORDER).clone();
         let probes = Health::new(Duration::from_secs(5)).with(PostgresProbe::new(postgres.clone()));
         let calls = Calls::new(
             postgres.clone(),

@@ -14,7 +14,7 @@ use crate::{brain::Setup, raw::Raw};
 
 /// Log lines in memory.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -36,10 +36,23 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 impl Lines {
+    /// All lines, as they are.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
     fn requests(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let text = self.text();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line["target"] == "brain_http::request").collect()
+    }
+
+    /// The fields of the lines that are marked for an audit.
+    pub(crate) fn audited(&self) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let marked = lines.filter(|line| line["fields"]["audit"] == true);
+        marked.map(|mut line| line["fields"].take()).collect()
     }
 
     async fn request(&self, id: &str) -> Value {

@@ -19,7 +19,7 @@ const UNKNOWN: &str = "0000000000000000";
 const NO_LETTER: &str = "00000000-0000-7000-8000-000000000000";
 
 /// How an operation is called so that only its caller can be what is wrong: the query, and a body where it takes one.
-fn case(method: &Method, path: &str) -> Option<(&'static str, Option<Value>)> {
+pub(crate) fn case(method: &Method, path: &str) -> Option<(&'static str, Option<Value>)> {
     let held = json!({"agentId": "a-1", "fencingToken": 1});
     let with = |more: Value| {
         let mut body = held.clone();

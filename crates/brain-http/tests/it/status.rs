@@ -108,3 +108,74 @@ async fn schemas_are_listed_whole() {
         .collect();
     check("schemas", &known.join("\n"));
 }
+
+/// What is counted on the way from a claim that waits to a task that is taken back, and what is asked of the servers at a scrape.
+#[tokio::test]
+async fn metrics_tell_of_streams_claims_and_the_pool() {
+    let mut setup = Setup::new().await;
+    let (service, handle) = orchestrator::Service::new(orchestrator::Options {
+        postgres: setup.services.postgres.clone(),
+        redis: Redis::open(&setup.config.redis).unwrap(),
+        bus: setup.config.bus.clone(),
+        swarm: setup.config.swarm.clone(),
+        publisher: setup.services.publisher.clone(),
+        queue: setup.relay.clone(),
+        replica_id: "replica-1".to_owned(),
+    });
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(service.run(shutdown.clone()));
+    setup.services.orchestrator = Some(handle);
+    let brain = setup.start();
+    let stream = brain.config.bus.stream_name.clone();
+    let scrape = async || brain.get("/metrics").send().await.unwrap().text().await.unwrap();
+
+    eventually("its stream is held and has no lag", async || {
+        let text = scrape().await;
+        let lag = format!(r#"studio_brain_bus_lag_entries{{stream="{stream}"}} 0"#);
+        let lines: Vec<&str> = text.lines().collect();
+        let all = lines.contains(&lag.as_str())
+            && lines.contains(&"studio_brain_streams_held 1")
+            && lines.contains(&"studio_brain_streams_orphaned 0");
+        all.then_some(())
+    })
+    .await;
+
+    let value = |text: &str, series: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(&format!("{series} ")));
+        line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    };
+    let before = scrape().await;
+    brain.call("agents?swarmId=s", json!({"agentId": "w"})).await;
+    brain
+        .call("tasks?swarmId=s", json!({"taskId": "t", "maxAttempts": 1}))
+        .await;
+    let claim = json!({"agentId": "w", "leaseMs": 1000});
+    brain.call("tasks/claim?swarmId=s", claim.clone()).await;
+    brain.call("tasks/claim?swarmId=s", claim).await;
+    brain.get("/api/swarm/tasks/none").send().await.unwrap();
+    // Other tests of this process count too.
+    let grown = |after: &str, series: &str| value(after, series) > value(&before, series);
+    let expired = r#"studio_brain_tasks_reclaimed_total{reason="lease_expired"}"#;
+    let after = eventually("the lease of the task runs out", async || {
+        let text = scrape().await;
+        grown(&text, expired).then_some(text)
+    })
+    .await;
+    for series in [
+        r#"studio_brain_claims_total{outcome="tasks"}"#,
+        r#"studio_brain_claims_total{outcome="nothing"}"#,
+        "studio_brain_claimed_tasks_total",
+        r#"studio_brain_stored_events_total{type="task.started"}"#,
+        r#"studio_brain_stored_events_total{type="task.failed"}"#,
+        r#"studio_brain_http_problems_total{type="not-found"}"#,
+        "studio_brain_postgres_pool_wait_seconds_count",
+    ] {
+        assert!(grown(&after, series), "{series}\n{after}");
+    }
+    assert!(value(&after, "studio_brain_postgres_pool_max") > 0.0);
+    assert!(value(&after, r#"studio_brain_stream_leases_taken_total{after="release"}"#) >= 1.0);
+    assert!(after.contains("studio_brain_outbox_oldest_seconds "));
+
+    shutdown.cancel();
+    running.await.unwrap();
+}

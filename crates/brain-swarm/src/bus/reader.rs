@@ -253,29 +253,33 @@ impl Reader {
 
     /// How many entries the group has not acknowledged or not even read.
     pub(crate) async fn lag(redis: &Redis, stream: &StreamName, group: &str) -> Result<u64, redis::Error> {
-        let groups: Result<Vec<HashMap<String, Value>>, _> = redis.commands().xinfo_groups(stream.as_str()).await;
-        let groups = match groups.map_err(redis::Error::from) {
-            // There is no such stream: just started, or flushed a moment ago.
-            Err(error) if error.code() == Some("ERR") => return Ok(0),
-            groups => groups?,
+        Ok(standing(redis, stream, group).await?.entries())
+    }
+
+    /// The same with the oldest of them.
+    pub(crate) async fn backlog(redis: &Redis, stream: &StreamName, group: &str) -> Result<Backlog, redis::Error> {
+        let standing = standing(redis, stream, group).await?;
+        let (entries, commands) = (standing.entries(), redis.commands());
+        let oldest = if standing.pending > 0 {
+            // [count, smallest id, largest id, consumers]
+            let pending: Value = commands.xpending(stream.as_str(), group, ()).await?;
+            pending
+                .into_array()
+                .get(1)
+                .and_then(Value::as_str)
+                .and_then(|id| id.parse().ok())
+        } else if entries > 0 {
+            let after = format!("({}", standing.delivered.unwrap_or_default());
+            let next: Value = commands.xrange(stream.as_str(), after, "+", Some(1)).await?;
+            next.into_array()
+                .into_iter()
+                .next()
+                .and_then(entry_of)
+                .map(|entry| entry.id)
+        } else {
+            None
         };
-        let number = |info: &HashMap<String, Value>, key: &str| {
-            info.get(key)
-                .and_then(Value::as_i64)
-                .and_then(|n| u64::try_from(n).ok())
-        };
-        let Some(own) = groups
-            .iter()
-            .find(|info| info.get("name").and_then(Value::as_string).as_deref() == Some(group))
-        else {
-            return Ok(redis.commands().xlen(stream.as_str()).await?);
-        };
-        let unread = match number(own, "lag") {
-            Some(lag) => lag,
-            // The server cannot tell after certain deletions: no more than all there is.
-            None => redis.commands().xlen(stream.as_str()).await?,
-        };
-        Ok(unread + number(own, "pending").unwrap_or(0))
+        Ok(Backlog { entries, oldest })
     }
 
     /// Ends the connection.
@@ -283,6 +287,56 @@ impl Reader {
         let _ = self.client.quit().await;
         drop(self.redis);
     }
+}
+
+/// What a group is still to acknowledge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    pub(crate) entries: u64,
+    pub(crate) oldest: Option<EntryId>,
+}
+
+/// How a group stands.
+#[derive(Debug, Default)]
+struct Standing {
+    unread: u64,
+    pending: u64,
+    /// The newest entry that it was given.
+    delivered: Option<EntryId>,
+}
+
+impl Standing {
+    fn entries(&self) -> u64 {
+        self.unread + self.pending
+    }
+}
+
+async fn standing(redis: &Redis, stream: &StreamName, group: &str) -> Result<Standing, redis::Error> {
+    let groups: Result<Vec<HashMap<String, Value>>, _> = redis.commands().xinfo_groups(stream.as_str()).await;
+    let groups = match groups.map_err(redis::Error::from) {
+        // There is no such stream: just started, or flushed a moment ago.
+        Err(error) if error.code() == Some("ERR") => return Ok(Standing::default()),
+        groups => groups?,
+    };
+    let number = |info: &HashMap<String, Value>, key: &str| {
+        info.get(key)
+            .and_then(Value::as_i64)
+            .and_then(|n| u64::try_from(n).ok())
+    };
+    let own = groups
+        .iter()
+        .find(|info| info.get("name").and_then(Value::as_string).as_deref() == Some(group));
+    let unread = match own.and_then(|own| number(own, "lag")) {
+        Some(lag) => lag,
+        // There is no group, or the server cannot tell after certain deletions: no more than all there is.
+        None => redis.commands().xlen(stream.as_str()).await?,
+    };
+    let delivered = own.and_then(|own| own.get("last-delivered-id")).and_then(Value::as_str);
+    Ok(Standing {
+        unread,
+        pending: own.and_then(|own| number(own, "pending")).unwrap_or(0),
+        delivered: delivered.and_then(|id| id.parse().ok()),
+    })
 }
 
 /// `[[stream, [[id, [field, value, ...]], ...]]]`, as RESP2 gives it, or the map of RESP3.

@@ -65,9 +65,11 @@ fn holder_is_lost(state: &State, task: &Task) -> bool {
 }
 
 /// Takes a task back from a holder that does not know of it.
-fn reclaim(state: &mut State, id: &TaskId, reason: &str, error: &str, follow_ups: &mut Vec<FollowUp>) {
+fn reclaim(state: &mut State, id: &TaskId, reason: &'static str, error: &str, follow_ups: &mut Vec<FollowUp>) {
     let Some(task) = state.task(id) else { return };
     let origin = task.origin.clone();
+    state.touched.reclaimed.push(reason);
+    let Some(task) = state.task(id) else { return };
     if task.status == TaskStatus::Assigned {
         // It was not begun: no attempt counts.
         endings::give_back(state, id, true);

@@ -10,6 +10,7 @@ use brain_connectivity::postgres::{self, Postgres};
 use crate::{
     bus::StreamNames,
     ids::{EntryId, FencingToken, StreamName},
+    metric_names,
 };
 
 /// A replica that has not been heard for the lease time is forgotten after this many lease times.
@@ -107,6 +108,9 @@ impl Leases {
             let rows = client
                 .query(&claim, &[&self.base, &self.replica_id, &self.lease_ms(), &limit])
                 .await?;
+            for row in &rows {
+                metric_names::stream_taken(row.get(3));
+            }
             taken.extend(rows.iter().map(|row| Lease {
                 stream: StreamName::trusted(row.get(0)),
                 token: FencingToken(row.get(1)),
@@ -135,12 +139,13 @@ impl Leases {
     /// Gives a lease back, so that another replica need not wait for its end.
     pub(super) async fn release(&self, stream: &StreamName, token: FencingToken) -> Result<(), postgres::Error> {
         let client = self.postgres.client().await?;
-        client
+        let released = client
             .execute(
                 include_str!("../sql/release_lease.sql"),
                 &[&stream.as_str(), &self.replica_id, &token.0],
             )
             .await?;
+        metrics::counter!(metric_names::STREAM_LEASES_RELEASED).increment(released);
         Ok(())
     }
 

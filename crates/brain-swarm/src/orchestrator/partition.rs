@@ -340,7 +340,6 @@ impl Partition {
             .map(|c| if c.is_control() { '\u{fffd}' } else { c })
             .take(DETAIL_CHARS)
             .collect();
-        metrics::counter!(metric_names::DEAD_LETTERS, "reason" => reason.as_str()).increment(1);
         // Where nobody can tell whose it is, it is the operator's.
         let tenant_id = raw.tenant().unwrap_or_else(|_| TenantId::single());
         tracing::warn!(stream.name = %self.lease.stream, stream.entry_id = %raw.id, tenant.id = %tenant_id, reason = reason.as_str(), detail, "stream entry became a dead letter");

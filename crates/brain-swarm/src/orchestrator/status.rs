@@ -10,6 +10,7 @@ use std::{
 
 use serde::Serialize;
 
+use super::gauges::Gauges;
 use crate::ids::{EntryId, FencingToken, StreamName};
 
 /// How a partition's consumer is doing.
@@ -80,6 +81,7 @@ pub struct Snapshot {
 pub struct Handle {
     replica_id: Arc<str>,
     inner: Arc<Mutex<Inner>>,
+    gauges: Option<Arc<Gauges>>,
 }
 
 #[derive(Debug)]
@@ -107,6 +109,20 @@ impl Handle {
         Self {
             replica_id: replica_id.into(),
             inner: Arc::new(Mutex::new(inner)),
+            gauges: None,
+        }
+    }
+
+    /// The same view, which can also read what the servers know.
+    pub(super) fn with_gauges(mut self, gauges: Gauges) -> Self {
+        self.gauges = Some(Arc::new(gauges));
+        self
+    }
+
+    /// Sets the gauges of the bus and the outbox, for whoever reads the metrics next.
+    pub async fn measure(&self) {
+        if let Some(gauges) = &self.gauges {
+            gauges.read(self.streams()).await;
         }
     }
 

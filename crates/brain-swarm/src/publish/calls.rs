@@ -9,6 +9,7 @@ use crate::{
     event::Event,
     ids::{SwarmId, TenantId},
     ingest::{ClaimInput, ClaimOutcome, Outcome, Terms, View},
+    metric_names::{self, Waiting},
 };
 
 /// What became of one event of a call.
@@ -31,7 +32,34 @@ pub(super) struct EventCall {
 pub(super) struct ClaimCall {
     pub(super) input: ClaimInput,
     pub(super) wait_until: Instant,
+    /// Counted as one that waits, from when it first found nothing.
+    pub(super) waiting: Option<Waiting>,
     pub(super) answer: oneshot::Sender<Result<ClaimOutcome, Error>>,
+}
+
+/// Answers a claim and counts it; gives back what nobody is there for any more.
+pub(super) fn answer_claim(
+    answer: oneshot::Sender<Result<ClaimOutcome, Error>>,
+    outcome: ClaimOutcome,
+) -> Option<ClaimOutcome> {
+    let handed_out = outcome.tasks.len() as u64;
+    let [tasks, nothing, refused, draining] = metric_names::CLAIM_OUTCOMES;
+    let word = match &outcome {
+        _ if handed_out > 0 => tasks,
+        ClaimOutcome { refusal: Some(_), .. } => refused,
+        ClaimOutcome { draining: true, .. } => draining,
+        _ => nothing,
+    };
+    match answer.send(Ok(outcome)) {
+        Ok(()) => {
+            metrics::counter!(metric_names::CLAIMS, "outcome" => word).increment(1);
+            if handed_out > 0 {
+                metrics::counter!(metric_names::CLAIMED_TASKS).increment(handed_out);
+            }
+            None
+        }
+        Err(outcome) => outcome.ok(),
+    }
 }
 
 pub(super) enum Call {

@@ -8,7 +8,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{
     Arc, CancellationToken, Duration, Instant, Kind, Postgres, RelayQueue, StreamNames,
-    calls::{Answer, Call, ClaimCall, EventCall},
+    calls::{Answer, Call, ClaimCall, EventCall, answer_claim},
     mpsc, oneshot,
     parked::Parked,
     postgres, refusal,
@@ -238,7 +238,7 @@ impl Lane {
                         && !self.closing.is_cancelled()
                     {
                         self.park(call, outcome.look_again, outcome.next_due);
-                    } else if let Err(Ok(outcome)) = call.answer.send(Ok(outcome)) {
+                    } else if let Some(outcome) = answer_claim(call.answer, outcome) {
                         // Its caller went away meanwhile: nobody would work on what it got until the leases ran out.
                         self.give_back(&call.input, &outcome);
                     }

@@ -10,10 +10,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::calls::ClaimCall;
+use super::calls::{ClaimCall, answer_claim};
 use crate::{
     ids::{SwarmId, TenantId},
     ingest::ClaimOutcome,
+    metric_names,
 };
 
 type SwarmKey = (TenantId, SwarmId);
@@ -47,7 +48,8 @@ impl Parked {
     }
 
     /// Lets a claim wait. `due`: after this time something will be ready although nobody rings.
-    pub(super) fn park(&mut self, call: ClaimCall, due: Option<Duration>) {
+    pub(super) fn park(&mut self, mut call: ClaimCall, due: Option<Duration>) {
+        call.waiting.get_or_insert_with(metric_names::Waiting::begin);
         let now = Instant::now();
         let look_at = now + due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
         let waiting = self.swarms.entry(call.input.swarm.clone()).or_insert_with(|| Waiting {
@@ -131,7 +133,7 @@ impl Parked {
     pub(super) fn dismiss(&mut self) {
         for (_, waiting) in self.swarms.drain() {
             for call in waiting.claims {
-                let _ = call.answer.send(Ok(ClaimOutcome::default()));
+                answer_claim(call.answer, ClaimOutcome::default());
             }
         }
     }
@@ -142,7 +144,7 @@ impl Waiting {
         let mut kept = VecDeque::with_capacity(self.claims.len());
         for call in self.claims.drain(..) {
             if call.wait_until <= now {
-                let _ = call.answer.send(Ok(ClaimOutcome::default()));
+                answer_claim(call.answer, ClaimOutcome::default());
             } else if !call.answer.is_closed() {
                 kept.push_back(call);
             }

@@ -11,7 +11,7 @@ use brain_swarm::ids::{ActorId, TaskId};
 use serde::Deserialize;
 
 use super::super::{Order, Segment, call_scope, segment};
-use crate::{access::Caller, app::App, object, problem::Problem, reply};
+use crate::{access::Caller, app::App, audit, object, problem::Problem, reply};
 
 /// Calls a task off.
 pub(crate) async fn cancel(
@@ -22,9 +22,15 @@ pub(crate) async fn cancel(
 ) -> Result<Response, Problem> {
     let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let order: Order = object::read_any(&app, request).await?;
-    let (actor, reason) = (caller.actor(order.actor_id)?, order.reason.as_deref());
-    let changed = app.services.calls.cancel_task(&scope, &task, &actor, reason).await?;
-    reply::json(StatusCode::OK, &changed)
+    let (actor, calls) = (caller.actor(order.actor_id)?, app.services.calls.clone());
+    let cancelling = app.to_the_end(async move {
+        let changed = calls
+            .cancel_task(&scope, &task, &actor, order.reason.as_deref())
+            .await?;
+        audit::done(&caller, "task.cancel", &scope, &task);
+        Ok(changed)
+    });
+    reply::json(StatusCode::OK, &cancelling.await?)
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -44,9 +50,13 @@ pub(crate) async fn reassign(
 ) -> Result<Response, Problem> {
     let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Reassignment = object::read(&app, request).await?;
-    let actor = caller.actor(given.actor_id)?;
-    let changed = app.services.calls.reassign_task(&scope, &task, &given.agent_id, &actor);
-    reply::json(StatusCode::OK, &changed.await?)
+    let (actor, calls) = (caller.actor(given.actor_id)?, app.services.calls.clone());
+    let reassigning = app.to_the_end(async move {
+        let changed = calls.reassign_task(&scope, &task, &given.agent_id, &actor).await?;
+        audit::done(&caller, "task.reassign", &scope, &task);
+        Ok(changed)
+    });
+    reply::json(StatusCode::OK, &reassigning.await?)
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -65,7 +75,11 @@ pub(crate) async fn retry(
 ) -> Result<Response, Problem> {
     let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Retry = object::read_any(&app, request).await?;
-    let actor = caller.actor(given.actor_id)?;
-    let changed = app.services.calls.retry_task(&scope, &task, &actor).await?;
-    reply::json(StatusCode::OK, &changed)
+    let (actor, calls) = (caller.actor(given.actor_id)?, app.services.calls.clone());
+    let retrying = app.to_the_end(async move {
+        let changed = calls.retry_task(&scope, &task, &actor).await?;
+        audit::done(&caller, "task.retry", &scope, &task);
+        Ok(changed)
+    });
+    reply::json(StatusCode::OK, &retrying.await?)
 }

@@ -26,4 +26,6 @@ pub(crate) struct Touched {
     pub(crate) edges: Vec<(TaskId, TaskId, bool)>,
     /// Edges that are done now: task, dependency.
     pub(crate) satisfied: Vec<(TaskId, TaskId)>,
+    /// Why tasks were taken back from who held them: one for each.
+    pub(crate) reclaimed: Vec<&'static str>,
 }
