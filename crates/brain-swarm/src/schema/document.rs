@@ -4,10 +4,12 @@
 //! [`MAX_SUBSCHEMAS`] subschemas at each of its places; its patterns run in linear time; every keyword in it is one that is
 //! checked, an annotation, or begins with `x-`.
 
-use std::collections::HashMap;
+mod survey;
 
 use jsonschema::{Draft, PatternOptions, Validator};
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use self::survey::Survey;
 
 /// The longest schema, in bytes of JSON.
 pub const MAX_BYTES: usize = 32 * 1024;
@@ -151,9 +153,7 @@ impl Document {
                 "it holds the character U+0000, which PostgreSQL cannot store",
             ));
         }
-        let mut survey = Survey::default();
-        survey.visit(&value, String::new(), 0)?;
-        let (subschemas, patterns) = (survey.measure()?, survey.patterns);
+        let (subschemas, patterns) = Survey::of(&value)?;
         let document = Self {
             value,
             subschemas,
@@ -235,171 +235,10 @@ pub(super) fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// What a schema is made of.
-#[derive(Default)]
-struct Survey<'a> {
-    /// Each subschema: its place, what it applies where it applies itself, and what it refers to.
-    nodes: Vec<Node<'a>>,
-    by_place: HashMap<String, usize>,
-    patterns: usize,
-}
-
-struct Node<'a> {
-    place: String,
-    applies: Vec<usize>,
-    refers: Option<&'a str>,
-}
-
-#[derive(Clone, Copy)]
-enum Measured {
-    Not,
-    Begun,
-    /// Subschemas in it and below it.
-    Done(usize),
-}
-
-impl<'a> Survey<'a> {
-    fn visit(&mut self, schema: &'a Value, place: String, depth: usize) -> Result<usize, InvalidSchema> {
-        if depth > MAX_DEPTH {
-            let problem = format!("more than {MAX_DEPTH} subschemas lie in each other");
-            return Err(InvalidSchema::at(&place, problem));
-        }
-        let index = self.nodes.len();
-        self.by_place.insert(place.clone(), index);
-        self.nodes.push(Node {
-            place: place.clone(),
-            applies: Vec::new(),
-            refers: None,
-        });
-        match schema {
-            Value::Bool(_) => {}
-            Value::Object(keywords) => self.keywords(keywords, index, &place, depth)?,
-            _ => return Err(InvalidSchema::at(&place, "a schema is an object, true or false")),
-        }
-        Ok(index)
-    }
-
-    fn keywords(
-        &mut self,
-        keywords: &'a Map<String, Value>,
-        index: usize,
-        place: &str,
-        depth: usize,
-    ) -> Result<(), InvalidSchema> {
-        for (keyword, value) in keywords {
-            let at = format!("{place}/{}", escaped(keyword));
-            let Some(form) = form(keyword) else {
-                let shown: String = keyword.chars().take(80).collect();
-                let problem = format!(
-                    "the keyword {shown:?} is not known; what is not checked is named x-…, and {} are not taken",
-                    "unevaluatedProperties, unevaluatedItems, $dynamicRef and $anchor"
-                );
-                return Err(InvalidSchema::at(place, problem));
-            };
-            let inner: Vec<(String, &'a Value)> = match (form, value) {
-                (Form::Schema, schema) => vec![(at.clone(), schema)],
-                (Form::Named, Value::Object(named)) => named
-                    .iter()
-                    .map(|(name, schema)| (format!("{at}/{}", escaped(name)), schema))
-                    .collect(),
-                (Form::List, Value::Array(list)) => list
-                    .iter()
-                    .enumerate()
-                    .map(|(position, schema)| (format!("{at}/{position}"), schema))
-                    .collect(),
-                (Form::Named, _) => return Err(InvalidSchema::at(&at, "it must be an object of schemas")),
-                (Form::List, _) => return Err(InvalidSchema::at(&at, "it must be a list of schemas")),
-                (Form::Data | Form::Note, _) => Vec::new(),
-            };
-            self.patterns += match (keyword.as_str(), value) {
-                ("pattern", _) => 1,
-                ("patternProperties", Value::Object(named)) => named.len(),
-                _ => 0,
-            };
-            if self.patterns > MAX_PATTERNS {
-                let problem = format!("there are more than {MAX_PATTERNS} patterns");
-                return Err(InvalidSchema::at(&at, problem));
-            }
-            match keyword.as_str() {
-                "$ref" => self.nodes[index].refers = Some(local(value, &at)?),
-                "$schema" | "$id" if depth > 0 => {
-                    return Err(InvalidSchema::at(&at, "only the whole schema has it"));
-                }
-                "$schema" if value.as_str().map(|dialect| dialect.trim_end_matches('#')) != Some(DIALECT) => {
-                    return Err(InvalidSchema::at(&at, format!("only {DIALECT} is taken")));
-                }
-                _ => {}
-            }
-            for (at, schema) in inner {
-                let child = self.visit(schema, at, depth + 1)?;
-                if !matches!(keyword.as_str(), "$defs" | "definitions") {
-                    self.nodes[index].applies.push(child);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// How many subschemas there are, each counted as often as it is referred to.
-    fn measure(&self) -> Result<usize, InvalidSchema> {
-        let mut measured = vec![Measured::Not; self.nodes.len()];
-        for index in 0..self.nodes.len() {
-            self.measure_one(index, 0, &mut measured)?;
-        }
-        match measured.first() {
-            Some(Measured::Done(count)) => Ok(*count),
-            _ => Ok(0),
-        }
-    }
-
-    fn measure_one(&self, index: usize, depth: usize, measured: &mut [Measured]) -> Result<usize, InvalidSchema> {
-        let node = &self.nodes[index];
-        match measured[index] {
-            Measured::Done(count) => return Ok(count),
-            Measured::Begun => {
-                let problem = "it refers to itself; the cost of checking a payload must have a bound";
-                return Err(InvalidSchema::at(&node.place, problem));
-            }
-            Measured::Not if depth > 2 * MAX_DEPTH => {
-                return Err(InvalidSchema::at(&node.place, "references lead too deep"));
-            }
-            Measured::Not => measured[index] = Measured::Begun,
-        }
-        let mut count = 1usize;
-        for child in &node.applies {
-            count = count.saturating_add(self.measure_one(*child, depth + 1, measured)?);
-        }
-        if let Some(reference) = node.refers {
-            let Some(target) = self.by_place.get(&reference[1..]) else {
-                let problem = format!("$ref {reference:?} leads to no subschema");
-                return Err(InvalidSchema::at(&node.place, problem));
-            };
-            count = count.saturating_add(self.measure_one(*target, depth + 1, measured)?);
-        }
-        if count > MAX_SUBSCHEMAS {
-            let problem = format!("it comes to more than {MAX_SUBSCHEMAS} subschemas, references included");
-            return Err(InvalidSchema::at(&node.place, problem));
-        }
-        measured[index] = Measured::Done(count);
-        Ok(count)
-    }
-}
-
-/// A reference into the same schema.
-fn local<'a>(value: &'a Value, place: &str) -> Result<&'a str, InvalidSchema> {
-    let reference = value.as_str().unwrap_or_default();
-    if reference == "#" || (reference.starts_with("#/") && !reference.contains('%')) {
-        return Ok(reference);
-    }
-    let problem =
-        "a reference is a JSON pointer into this schema without escapes, such as \"#/$defs/name\"; nothing is fetched";
-    Err(InvalidSchema::at(place, problem))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
 
@@ -448,7 +287,7 @@ mod tests {
         insta::assert_snapshot!(refusal(json!({"properties": {"a": {"pattern": "(a+)+\\1"}}})), @r#"#/properties/a/pattern: "(a+)+\\1" is not a "regex" that runs in linear time; references back, looking around and huge repetitions are not taken"#);
         insta::assert_snapshot!(refusal(json!({"pattern": "((a{1000}){1000}){1000}"})), @r#"#/pattern: "((a{1000}){1000}){1000}" is not a "regex" that runs in linear time; references back, looking around and huge repetitions are not taken"#);
         insta::assert_snapshot!(refusal(json!({"title": "x".repeat(40_000)})), @"#: the schema is 40012 bytes long, at most 32768 are allowed");
-        insta::assert_snapshot!(refusal(json!({"requird": ["a"]})), @r#"#: the keyword "requird" is not known; what is not checked is named x-…, and unevaluatedProperties, unevaluatedItems, $dynamicRef and $anchor are not taken"#);
+        insta::assert_snapshot!(refusal(json!({"requird": ["a"]})), @r#"#: the keyword "requird" is not among those that are taken; a note of one's own begins with x-"#);
         insta::assert_snapshot!(refusal(json!({"$schema": "http://json-schema.org/draft-07/schema#"})), @"#/$schema: only https://json-schema.org/draft/2020-12/schema is taken");
         insta::assert_snapshot!(refusal(json!({"properties": {"a": {"$id": "https://example.com/a"}}})), @"#/properties/a/$id: only the whole schema has it");
         insta::assert_snapshot!(refusal(json!({"type": "objekt"})), @r#"#/type: "objekt" is not valid under any of the schemas listed in the 'anyOf' keyword"#);
