@@ -370,31 +370,22 @@ impl Partition {
 
     /// Commits, waiting out a database that is away.
     async fn commit(&self, batch: &Batch, stop: &CancellationToken) -> Result<(), Refusal> {
+        let (parts, queue) = (&self.parts, &self.parts.queue);
         let mut waits = backoff().delays();
         loop {
             let started = Instant::now();
-            match ingest::commit(
-                &self.parts.postgres,
-                &self.parts.streams,
-                &self.parts.queue.tracer,
-                batch,
-            )
-            .await
-            {
+            match ingest::commit(&parts.postgres, &parts.streams, &queue.tracer, batch).await {
                 Ok(committed) => {
                     metric_names::batch_committed("stream", batch.inputs.len(), started.elapsed());
-                    let stored = committed
-                        .outcomes
-                        .iter()
-                        .filter(|outcome| matches!(outcome, ingest::Outcome::Stored { .. }))
-                        .count();
-                    self.parts.status.edit(&self.lease.stream, |consumer| {
+                    let is_stored = |outcome: &&ingest::Outcome| matches!(outcome, ingest::Outcome::Stored { .. });
+                    let stored = committed.outcomes.iter().filter(is_stored).count();
+                    parts.status.edit(&self.lease.stream, |consumer| {
                         consumer.state = ConsumerState::Running;
                         consumer.problem = None;
                         consumer.stored += stored as u64;
                     });
-                    self.parts.queue.bells.committed(&committed);
-                    self.parts.queue.add(committed.relay);
+                    queue.bells.committed(&committed);
+                    queue.add(committed.relay);
                     return Ok(());
                 }
                 Err(ingest::Error::LeaseLost(_)) => return Err(Refusal::End(End::LeaseLost)),
