@@ -40,6 +40,26 @@ const COMPOSE: &[Tool] = &[
         default: "4318",
         help: "Port of this machine for OTLP over HTTP (profile observability).",
     },
+    Tool {
+        name: "PROMETHEUS_PORT",
+        default: "9090",
+        help: "Port of this machine for Prometheus (profile observability).",
+    },
+    Tool {
+        name: "PROMETHEUS_TOKEN",
+        default: "",
+        help: "Token with the scope status:read that Prometheus shows the brain (profile observability).",
+    },
+    Tool {
+        name: "GRAFANA_PORT",
+        default: "3000",
+        help: "Port of this machine for Grafana (profile observability).",
+    },
+    Tool {
+        name: "GRAFANA_PASSWORD",
+        default: "admin",
+        help: "Password of the user admin of Grafana (profile observability).",
+    },
 ];
 
 /// Read by the native development stack, from the process environment alone.
