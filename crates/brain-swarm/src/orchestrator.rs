@@ -5,6 +5,7 @@
 
 mod gauges;
 mod leases;
+mod letters;
 mod partition;
 mod probe;
 mod reading;

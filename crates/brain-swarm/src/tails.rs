@@ -27,6 +27,9 @@ use crate::{
 const KEPT: usize = 256;
 /// Events of one page.
 const PAGE: usize = 200;
+/// Events that one follower reads at a time when it catches up: it holds them until they are taken, and there are thousands of
+/// followers.
+const CATCH_UP: usize = 16;
 /// How long a lost bell can go unnoticed.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -369,7 +372,7 @@ impl Follower {
     }
 
     async fn catch_up(&mut self) -> Result<(), Error> {
-        let query = self.selection.query(self.reached, PAGE);
+        let query = self.selection.query(self.reached, CATCH_UP);
         let page = events::list(&self.tails.inner.postgres, &query).await?;
         if let Some(gap) = page.gap {
             self.ready.push_back(Followed::Gap(gap));

@@ -1,4 +1,8 @@
-"""What requests are spared: waiting for a minute, and whole numbers that are written with a fraction."""
+"""What requests are spared: waiting for a minute, whole numbers that are written with a fraction, and idempotency keys that
+belong to another request."""
+
+import re
+import uuid
 
 import schemathesis
 
@@ -24,11 +28,20 @@ def whole(value):
     return value
 
 
+def fresh(key):
+    """A valid key becomes one that no request had; whatever is not valid stays as it is."""
+    if isinstance(key, str) and re.fullmatch(r"[!-~]{1,128}", key):
+        return uuid.uuid4().hex
+    return key
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if isinstance(case.body, (dict, list)):
         case.body = whole(case.body)
     if isinstance(case.body, dict) and "waitMs" in case.body:
         case.body["waitMs"] = shortened(case.body["waitMs"])
+    for name in [name for name in (case.headers or {}) if name.lower() == "idempotency-key"]:
+        case.headers[name] = fresh(case.headers[name])
     if isinstance(case.query, dict) and "waitMs" in case.query:
         case.query["waitMs"] = shortened(case.query["waitMs"])

@@ -50,6 +50,21 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         reason: "removes what nobody may use any more, of all tenants at once",
     },
     Exception {
+        path: "crates/brain-swarm/src/schema/registry.rs",
+        tables: &["event_schemas"],
+        reason: "the newest registration of all, by which a replica knows whether it has seen everything",
+    },
+    Exception {
+        path: "crates/brain-swarm/src/sql/select_bus_gauges.sql",
+        tables: &["swarm_outbox"],
+        reason: "metrics: how many rows there are and how old the oldest is, and nothing of what is in them",
+    },
+    Exception {
+        path: "crates/brain-swarm/src/sql/select_schema_changes.sql",
+        tables: &["event_schemas"],
+        reason: "which tenants registered something since, so that what is remembered of them is forgotten",
+    },
+    Exception {
         path: "crates/brain-swarm/src/sql/delete_dead_letters.sql",
         tables: &["swarm_dead_letters"],
         reason: "retention: by ids that select_old_dead_letters.sql found in the same transaction",

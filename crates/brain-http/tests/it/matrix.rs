@@ -30,6 +30,8 @@ pub(crate) fn case(method: &Method, path: &str) -> Option<(&'static str, Option<
         (
             _,
             "/healthz"
+            | "/openapi.json"
+            | "/docs"
             | "/readyz"
             | "/health/dependencies"
             | "/metrics"
@@ -50,6 +52,15 @@ pub(crate) fn case(method: &Method, path: &str) -> Option<(&'static str, Option<
         }
         ("POST", "/api/swarm/events") => {
             return Some(("", Some(json!({"type": "a.b", "swarmId": "s", "actorId": "a-1"}))));
+        }
+        ("GET", "/api/swarm/schemas/{eventType}" | "/api/swarm/schemas/{eventType}/{version}") => {
+            return Some(("", None));
+        }
+        ("POST", "/api/swarm/schemas" | "/api/swarm/schemas/check") => {
+            return Some(("", Some(json!({"type": "thing.done", "schema": {"type": "object"}}))));
+        }
+        ("POST", "/api/swarm/schemas/validate") => {
+            return Some(("", Some(json!({"type": "thing.done", "payload": {}}))));
         }
         ("GET" | "DELETE", _) => None,
         ("PUT", "/api/swarm/schedules/{scheduleId}") => Some(json!({"cron": "0 3 * * *", "task": {}})),
@@ -104,6 +115,9 @@ impl Things {
                 response.text().await.unwrap()
             );
         };
+        let schema = json!({"type": "thing.done", "schema": {"type": "object"}});
+        let register = brain.post("/api/swarm/schemas").bearer_auth(&token).json(&schema);
+        assert_eq!(register.send().await.unwrap().status(), 201);
         call("agents", json!({"agentId": "thing"})).await;
         call("budgets", json!({"budgetId": "thing", "maxUnits": 10})).await;
         call("tasks", json!({"taskId": "thing", "runId": "thing"})).await;
@@ -126,6 +140,9 @@ impl Things {
     fn paths(&self, template: &str) -> (String, String) {
         let fill = |letter: &str, token: &str, rest: &str| {
             let text = template.replace("{deadLetterId}", letter).replace("{tokenId}", token);
+            let text = text
+                .replace("{eventType}", &format!("{rest}.done"))
+                .replace("{version}", "1");
             match (text.find('{'), text.find('}')) {
                 (Some(from), Some(to)) => format!("{}{rest}{}", &text[..from], &text[to + 1..]),
                 _ => text,
@@ -179,7 +196,7 @@ async fn every_operation_has_a_case() {
         .collect();
     assert_eq!(
         unprotected,
-        ["/healthz", "/readyz"],
+        ["/healthz", "/readyz", "/openapi.json", "/docs"],
         "who adds to these has thought about it"
     );
 }

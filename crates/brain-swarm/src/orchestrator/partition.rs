@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     leases::Lease,
+    letters,
     reading::{Delivery, LAST_READ, Parsed, backoff, parse, read_on},
     relayed,
     retries::{Retries, Retry},
@@ -31,7 +32,7 @@ use crate::{
     },
     dead_letters::{NewDeadLetter, Reason},
     event::{Event, Invalid},
-    ids::{EntryId, TenantId},
+    ids::EntryId,
     ingest::{self, Batch, Entry, Input, Position, Terms},
     metric_names,
     relay::{Marks, RelayQueue},
@@ -40,9 +41,6 @@ use crate::{
 
 /// How often a busy stream is trimmed.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
-
-/// How much of what is wrong with an entry is kept.
-const DETAIL_CHARS: usize = 2000;
 
 /// How long the stored cursor may lag behind what is known to be stored.
 const CURSOR_WITHIN: Duration = Duration::from_secs(1);
@@ -293,7 +291,8 @@ impl Partition {
             match parsed {
                 Parsed::Event(event) => {
                     if let Err(invalid) = self.fits(&event, stop).await? {
-                        let letter = self.letter(&raw, Reason::SchemaViolation, invalid.to_string());
+                        let letter =
+                            letters::letter(&self.lease.stream, &raw, Reason::SchemaViolation, invalid.to_string());
                         batch.dead_letters.push(NewDeadLetter {
                             swarm_id: Some(event.swarm_id.clone()),
                             event_id: Some(event.id.clone()),
@@ -315,7 +314,11 @@ impl Partition {
                         entry: Some(entry),
                     });
                 }
-                Parsed::Bad(reason, detail) => batch.dead_letters.push(self.letter(&raw, reason, detail)),
+                Parsed::Bad(reason, detail) => {
+                    batch
+                        .dead_letters
+                        .push(letters::letter(&self.lease.stream, &raw, reason, detail))
+                }
                 Parsed::Relayed { .. } => {}
             }
         }
@@ -330,30 +333,6 @@ impl Partition {
                 Ok(checked) => return Ok(checked),
                 Err(error) => self.wait(&error, waits.next(), stop).await?,
             }
-        }
-    }
-
-    fn letter(&self, raw: &RawEntry, reason: Reason, detail: String) -> NewDeadLetter {
-        // It may quote foreign bytes, such as the name of an unknown field: no text column holds U+0000.
-        let detail: String = detail
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .take(DETAIL_CHARS)
-            .collect();
-        // Where nobody can tell whose it is, it is the operator's.
-        let tenant_id = raw.tenant().unwrap_or_else(|_| TenantId::single());
-        tracing::warn!(stream.name = %self.lease.stream, stream.entry_id = %raw.id, tenant.id = %tenant_id, reason = reason.as_str(), detail, "stream entry became a dead letter");
-        NewDeadLetter {
-            tenant_id,
-            stream: self.lease.stream.clone(),
-            entry: raw.id,
-            reason,
-            detail,
-            raw: raw.raw(),
-            deliveries: raw.deliveries,
-            swarm_id: None,
-            event_id: None,
-            event_type: None,
         }
     }
 
@@ -446,7 +425,7 @@ impl Partition {
                     deliveries: entry.deliveries,
                 };
                 let detail = format!("the database refused it {attempts} times: {problem}");
-                let mut letter = self.letter(&raw, Reason::ApplyFailed, detail);
+                let mut letter = letters::letter(&self.lease.stream, &raw, Reason::ApplyFailed, detail);
                 letter.deliveries = i32::try_from(attempts).unwrap_or(i32::MAX);
                 letter.swarm_id = Some(input.event.swarm_id.clone());
                 letter.event_id = Some(input.event.id.clone());
