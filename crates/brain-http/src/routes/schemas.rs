@@ -212,6 +212,7 @@ async fn versions(app: &App, caller: &Caller, name: &str) -> Result<Vec<Entry>, 
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "NewSchema")]
 pub(crate) struct Given {
+    #[schemars(length(max = 128), regex(pattern = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+$"))]
     r#type: String,
     schema: Map<String, Value>,
     #[serde(default)]
@@ -307,6 +308,7 @@ pub(crate) async fn check(State(app): State<Arc<App>>, caller: Caller, request: 
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "PayloadToValidate")]
 pub(crate) struct Example {
+    #[schemars(length(max = 128), regex(pattern = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+$"))]
     r#type: String,
     /// As with events.
     #[serde(default = "first")]
