@@ -1,6 +1,6 @@
 //! Who calls, and what they may do: roles, scopes, tokens, tenants.
 //!
-//! Invariants: every answer of a route that is not public is given to a [`Principal`]; the tenant of whatever a handler reads
+//! Invariants: every answer of a route that is not public is given to a principal; the tenant of whatever a handler reads
 //! or changes is the one of its principal and comes from nowhere else; no secret of a token is stored, logged or shown after
 //! its creation.
 

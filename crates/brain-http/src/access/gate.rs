@@ -2,7 +2,7 @@
 //!
 //! Invariants: a credential that is presented must be good, also where none is needed; without any only this machine is let
 //! in, and only where no credential is configured; a token that this replica revokes is refused at once, and one that another
-//! replica revokes within [`MAX_AGE`].
+//! replica revokes within a second.
 
 use std::{
     collections::HashMap,

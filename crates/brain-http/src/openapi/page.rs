@@ -54,7 +54,7 @@ impl Page<'_> {
         for (name, _) in groups {
             html.link(&anchor("group", name), name);
         }
-        html.raw("<li><a href=\"#schemas\">schemas</a></li></ul></nav><main id=\"main\" tabindex=\"-1\">");
+        html.raw("<li><a href=\"#schemas\">data types</a></li></ul></nav><main id=\"main\" tabindex=\"-1\">");
         html.raw("<section id=\"introduction\"><h2>Introduction</h2>");
         html.prose(text(info, "description"));
         html.raw("</section>");
@@ -207,7 +207,7 @@ impl Page<'_> {
     }
 
     fn schemas(&mut self) {
-        self.html.raw("<section id=\"schemas\"><h2>schemas</h2>");
+        self.html.raw("<section id=\"schemas\"><h2>data types</h2>");
         let schemas = self.document["components"]["schemas"].as_object();
         for (name, one) in schemas.into_iter().flatten() {
             schema::section(&mut self.html, name, one);
