@@ -24,15 +24,18 @@
 #![warn(missing_docs)]
 
 pub mod agents;
+pub mod audit;
 mod bells;
 pub mod budgets;
 pub mod bus;
 pub mod calls;
 pub mod dead_letters;
 pub mod decide;
+pub mod digest;
 pub mod doctor;
 pub mod event;
 pub mod events;
+pub mod governance;
 pub mod ids;
 mod ingest;
 pub mod metric_names;
