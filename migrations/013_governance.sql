@@ -96,10 +96,12 @@ CREATE TABLE brain_capability_executions (
     output       text,
     output_hash  text,
     error        text,
-    UNIQUE (proposal_id, kind),
     CHECK ((authority = 'exemption') = (exemption_id IS NOT NULL))
 );
 
+-- Where nothing was sent nothing happened, so that one may come again.
+CREATE UNIQUE INDEX brain_capability_executions_once
+    ON brain_capability_executions (proposal_id, kind) WHERE status <> 'blocked';
 CREATE INDEX brain_capability_executions_open ON brain_capability_executions (deadline) WHERE status = 'dispatched';
 
 ALTER TABLE brain_capability_quota

@@ -1,3 +1,107 @@
 //! Governance of what agents do to the world outside: capabilities, proposals, approvals, and the executors behind them.
+//!
+//! Invariants: nothing is dispatched that the policy, a person or an exemption did not allow at that moment; whatever is
+//! decided is in the audit trail, in the same transaction; a proposal is executed once; an outcome that nobody saw is called
+//! unknown, and never tried again by itself; once the kill switch is on, nothing leaves.
 
+pub mod capability;
+pub mod decide;
+pub mod delegations;
+mod dispatch;
+pub mod envelope;
+mod error;
 pub mod executor;
+pub mod exemptions;
+mod fence;
+pub mod kill_switch;
+pub mod lint;
+pub mod policy;
+pub mod proposal;
+mod proposals;
+pub mod quotas;
+mod service;
+mod store;
+mod who;
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use brain_connectivity::postgres::Postgres;
+
+use self::{
+    capability::{CapabilityId, Definition},
+    executor::Executor,
+    policy::Policy,
+};
+pub use self::{
+    dispatch::{DryRun, Execute},
+    error::{Error, Refusal},
+    proposals::{Decision, NewProposal, Page, Query},
+    service::Service,
+    who::Who,
+};
+
+/// Makes what carries out a capability.
+pub type MakeExecutor = Box<dyn Fn(&Definition) -> Arc<dyn Executor> + Send + Sync>;
+
+/// What governance works with.
+pub struct Options {
+    /// Where everything is kept.
+    pub postgres: Postgres,
+    /// What is decided by.
+    pub policy: Policy,
+    /// Makes what carries out a capability.
+    pub executor: MakeExecutor,
+    /// Whether a notice of each proposal that waits for a person is queued.
+    pub notices: bool,
+    /// Which of several brains this one is.
+    pub replica_id: String,
+}
+
+/// Decides and dispatches. Clones share everything.
+#[derive(Clone)]
+pub struct Governance(Arc<Inner>);
+
+struct Inner {
+    postgres: Postgres,
+    policy: Policy,
+    executors: HashMap<CapabilityId, Arc<dyn Executor>>,
+    notices: bool,
+    replica_id: String,
+}
+
+impl fmt::Debug for Governance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Governance")
+            .field("policy", &self.0.policy.version())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Governance {
+    /// Makes an executor for each capability; nothing is asked yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let executors = options
+            .policy
+            .capabilities()
+            .map(|one| (one.definition.id.clone(), (options.executor)(&one.definition)))
+            .collect();
+        Self(Arc::new(Inner {
+            postgres: options.postgres,
+            policy: options.policy,
+            executors,
+            notices: options.notices,
+            replica_id: options.replica_id,
+        }))
+    }
+
+    /// What is decided by.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    fn postgres(&self) -> &Postgres {
+        &self.0.postgres
+    }
+}

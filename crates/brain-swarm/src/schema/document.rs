@@ -181,7 +181,7 @@ impl Document {
     }
 
     /// Makes it ready for use.
-    pub(super) fn compile(&self) -> Result<Validator, InvalidSchema> {
+    pub(crate) fn compile(&self) -> Result<Validator, InvalidSchema> {
         let mut schema = self.value.clone();
         if let Some(root) = schema.as_object_mut() {
             // A name of its own could be the name of something else that references would then lead to.

@@ -5,6 +5,7 @@ mod bus;
 mod crowd;
 mod door;
 mod flow;
+mod governance;
 mod replicas;
 mod retention;
 mod schedules;

@@ -1,0 +1,79 @@
+//! The fence before each dispatch: the last look at the kill switch, held while the order leaves.
+//!
+//! Invariant: between the look and the moment at which the request has left, nobody can press the switch.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use brain_connectivity::postgres::{self, Postgres};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{
+    executor::{Fence, NotSent, Passing},
+    kill_switch,
+};
+use crate::ids::TenantId;
+
+/// An executor that holds its passing longer has lost it.
+const LONGEST_PASSING: Duration = Duration::from_secs(5);
+
+/// The fence of one execution.
+pub(super) struct SwitchFence {
+    pub(super) postgres: Postgres,
+    pub(super) tenant_id: TenantId,
+    pub(super) execution_id: Uuid,
+}
+
+/// Dropped when the request has left.
+struct Release(#[allow(dead_code, reason = "its end is what counts")] oneshot::Sender<()>);
+
+#[async_trait]
+impl Fence for SwitchFence {
+    async fn pass(&self) -> Result<Passing, NotSent> {
+        let (granted, grant) = oneshot::channel();
+        let (postgres, tenant, execution) = (self.postgres.clone(), self.tenant_id.clone(), self.execution_id);
+        tokio::spawn(async move {
+            if let Err(error) = hold(&postgres, &tenant, execution, granted).await {
+                tracing::warn!(execution.id = %execution, error = %error, "the fence of an execution broke");
+            }
+        });
+        match grant.await {
+            Ok(answer) => answer.map(Passing::new),
+            Err(_) => Err(NotSent::Unreachable(
+                "the database did not answer whether the kill switch is on".to_owned(),
+            )),
+        }
+    }
+}
+
+async fn hold(
+    postgres: &Postgres,
+    tenant: &TenantId,
+    execution: Uuid,
+    granted: oneshot::Sender<Result<Release, NotSent>>,
+) -> Result<(), postgres::Error> {
+    let mut client = postgres.client().await?;
+    let transaction = client.transaction().await?;
+    if kill_switch::is_on(&transaction, tenant).await? {
+        // Whoever asked has gone; nothing was sent either way.
+        let _ = granted.send(Err(NotSent::Stopped));
+        return Ok(());
+    }
+    let open = transaction
+        .execute(
+            include_str!("../sql/note_execution_sent.sql"),
+            &[&execution, &tenant.as_str()],
+        )
+        .await?;
+    if open != 1 {
+        let _ = granted.send(Err(NotSent::Refused("its time is over: nothing was sent".to_owned())));
+        return Ok(());
+    }
+    let (release, released) = oneshot::channel();
+    if granted.send(Ok(Release(release))).is_ok() {
+        let _ = tokio::time::timeout(LONGEST_PASSING, released).await;
+        transaction.commit().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! The kill switch: one for the whole installation, one for each tenant.
+//!
+//! Invariant: whoever dispatches holds a lock that whoever presses the switch waits for; so when pressing has committed,
+//! nothing leaves any more, on any replica. The locks are the database's own queue, so that many who dispatch cannot keep the
+//! one who presses waiting for ever.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio_postgres::{GenericClient, Transaction};
+use uuid::Uuid;
+
+use super::{
+    Governance, Who,
+    error::{self, Error},
+};
+use crate::{
+    audit::{self, Entry, Metadata},
+    ids::TenantId,
+};
+
+/// How the switch of the installation is called where tenants stand.
+const INSTALLATION: &str = "*";
+/// The space of our advisory locks for this.
+const LOCK_SPACE: i32 = 0x4b53_5721;
+
+/// Whose dispatching is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "KillSwitchReach")]
+pub enum Reach {
+    /// That of the caller's tenant.
+    Tenant,
+    /// That of everybody.
+    Installation,
+}
+
+impl Reach {
+    fn key(self, tenant: &TenantId) -> &str {
+        match self {
+            Self::Tenant => tenant.as_str(),
+            Self::Installation => INSTALLATION,
+        }
+    }
+}
+
+/// How a switch stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "KillSwitch")]
+pub struct Switch {
+    /// Whose it is.
+    pub reach: Reach,
+    /// Whether it is on, so that nothing is dispatched.
+    pub enabled: bool,
+    /// Why it was changed last.
+    pub reason: String,
+    /// Who changed it last; nobody, where it never was.
+    pub changed_by: String,
+    /// When.
+    pub changed_at: Option<Timestamp>,
+}
+
+impl Governance {
+    /// How the switches that concern a tenant stand: its own, and that of the installation.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn kill_switches(&self, tenant: &TenantId) -> Result<Vec<Switch>, Error> {
+        let client = self.postgres().client().await?;
+        let rows = client
+            .query(include_str!("../sql/select_kill_switches.sql"), &[&tenant.as_str()])
+            .await?;
+        let found = |reach: Reach| {
+            let row = rows
+                .iter()
+                .find(|row| row.get::<_, &str>("tenant_id") == reach.key(tenant));
+            Switch {
+                reach,
+                enabled: row.is_some_and(|row| row.get("enabled")),
+                reason: row.map_or_else(String::new, |row| row.get("reason")),
+                changed_by: row.map_or_else(String::new, |row| row.get("actor_id")),
+                changed_at: row
+                    .filter(|row| !row.get::<_, &str>("actor_id").is_empty())
+                    .map(|row| row.get("changed_at")),
+            }
+        };
+        Ok(vec![found(Reach::Tenant), found(Reach::Installation)])
+    }
+
+    /// Turns a switch on or off. When this has returned, everything holds to it.
+    ///
+    /// # Errors
+    /// A reason that says too little is refused; else those of the database.
+    pub async fn set_kill_switch(
+        &self,
+        who: &Who,
+        reach: Reach,
+        enabled: bool,
+        reason: &str,
+    ) -> Result<Vec<Switch>, Error> {
+        let reason = error::reason(reason)?;
+        let key = reach.key(&who.tenant_id);
+        let mut client = self.postgres().client().await?;
+        let transaction = client.transaction().await?;
+        transaction
+            .execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", &[&LOCK_SPACE, &key])
+            .await?;
+        transaction
+            .execute(
+                include_str!("../sql/set_kill_switch.sql"),
+                &[&key, &enabled, &reason, &who.principal, &Uuid::now_v7()],
+            )
+            .await?;
+        let entry = Entry {
+            rationale: reason.to_owned(),
+            metadata: Metadata::default().with("enabled", enabled).with(
+                "reach",
+                match reach {
+                    Reach::Tenant => "tenant",
+                    Reach::Installation => "installation",
+                },
+            ),
+            ..Entry::new(who.actor(), "capability.kill_switch", key)
+        };
+        audit::append(&transaction, &who.tenant_id, entry).await?;
+        transaction.commit().await?;
+        drop(client);
+        if enabled {
+            tracing::warn!(reach = key, by = %who.principal, "kill switch on: nothing is dispatched any more");
+        } else {
+            tracing::warn!(reach = key, by = %who.principal, "kill switch off");
+        }
+        self.kill_switches(&who.tenant_id).await
+    }
+}
+
+/// Whether a switch is on that concerns the tenant. It stays as it is until this transaction ends.
+pub(super) async fn is_on(transaction: &Transaction<'_>, tenant: &TenantId) -> Result<bool, tokio_postgres::Error> {
+    transaction
+        .execute(
+            "SELECT pg_advisory_xact_lock_shared($1, hashtext($2)), pg_advisory_xact_lock_shared($1, hashtext($3))",
+            &[&LOCK_SPACE, &INSTALLATION, &tenant.as_str()],
+        )
+        .await?;
+    // A statement of its own: it sees what was committed while the locks were waited for.
+    glance(transaction, tenant).await
+}
+
+/// Whether a switch is on at this moment.
+pub(super) async fn glance(client: &impl GenericClient, tenant: &TenantId) -> Result<bool, tokio_postgres::Error> {
+    let rows = client
+        .query(include_str!("../sql/select_kill_switches.sql"), &[&tenant.as_str()])
+        .await?;
+    Ok(rows.iter().any(|row| row.get("enabled")))
+}

@@ -1,0 +1,5 @@
+SELECT proposal_id, tenant_id, capability_id, requested_by, actor_id, owner_id, delegation_id, rationale, input_hash, input, preview,
+    status, intake_rule, intake_reason, decided_by, decided_at, decision_reason, expires_at, envelope_digest,
+    definition_digest, policy_version, created_at, updated_at
+FROM brain_capability_proposals
+WHERE proposal_id = $1 AND tenant_id = $2

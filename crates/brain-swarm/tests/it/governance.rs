@@ -1,0 +1,7 @@
+//! Governance against a real database: once, bound, stopped, counted, recorded.
+
+mod binding;
+mod delegated;
+mod desk;
+mod once;
+mod stopping;
