@@ -4,6 +4,7 @@
 //! Invariant: a known type has at least version 1, and every schema in the catalogue compiles (a test says so).
 
 mod comparison;
+mod compiled;
 mod document;
 mod registry;
 mod store;

@@ -272,7 +272,7 @@ fn check(rng: &mut Rng, old: &Document, new: &Document) -> Result<u32, TestCaseE
     if !compare(old, new, Compatibility::Backward).is_empty() {
         return Ok(0);
     }
-    let (reads_old, reads_new) = (old.compile().unwrap(), new.compile().unwrap());
+    let (reads_old, reads_new) = (old.validator(), new.validator());
     let mut agreed = 0;
     for _ in 0..60 {
         let value = value(rng, 3);
