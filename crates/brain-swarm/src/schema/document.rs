@@ -189,6 +189,11 @@ impl Document {
     }
 }
 
+/// Whether a schema has the bounds of a document.
+pub(super) fn check_bounds(schema: &Value) -> Result<(), InvalidSchema> {
+    Survey::of(schema).map(drop)
+}
+
 /// Makes a schema ready for use.
 fn compile(value: &Value) -> Result<Validator, InvalidSchema> {
     let mut schema = value.clone();
