@@ -1,7 +1,7 @@
 """A Studio Brain worker in plain Python: python3 worker.py http://127.0.0.1:8787 my-agent. Contract: docs/TASKS.md."""
 import http.client, json, os, sys, threading, time, urllib.parse, urllib.request
 URL, AGENT = sys.argv[1].rstrip("/") + "/api/swarm", sys.argv[2]
-HEADERS = {"content-type": "application/json", "authorization": "Bearer " + os.getenv("STUDIO_BRAIN_ADMIN_TOKEN", "")}
+HEADERS = {"content-type": "application/json", "authorization": "Bearer " + (os.getenv("BRAIN_TOKEN") or os.getenv("STUDIO_BRAIN_ADMIN_TOKEN", ""))}
 LEASE = float(os.getenv("LEASE_SECONDS", "30"))  # how soon somebody else gets a task when this program dies
 held = {}  # (taskId, fencingToken): [until when it is ours, by our own clock, counted from before the request]
 

@@ -135,6 +135,8 @@ pub(crate) struct HealthcheckArgs {
     /// Ask a running brain only: no answer is exit code 1 instead of checks from here
     #[arg(long)]
     pub(crate) running: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 /// Options of `brain migrate`.

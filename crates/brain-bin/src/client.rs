@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use brain_config::{Config, ExposeSecret as _, SecretString, Url};
 use brain_connectivity::health::Report;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
 pub(crate) use self::answer::{Error, Page};
@@ -47,7 +47,7 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
-            // A brain never redirects, and the token goes to the server that was named and no other.
+            // A brain never redirects, and a token goes to the server that it was kept for and to no other.
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("brain/", env!("CARGO_PKG_VERSION")));
         if is_loopback(&base) {
@@ -57,12 +57,15 @@ impl Client {
         let http = builder
             .build()
             .map_err(|error| Usage(format!("cannot set up the HTTP client: {error}")))?;
+        let elsewhere = args.server.is_some() && args.server != profile.server;
+        let named = args.server.is_some() || profile.server.is_some();
+        let configured = config.server.admin_token.clone();
         let token = args
             .token
             .clone()
             .map(SecretString::from)
-            .or(profile.token)
-            .or_else(|| config.server.admin_token.clone());
+            .or(profile.token.filter(|_| !elsewhere))
+            .or(configured.filter(|_| !named || is_loopback(&base)));
         Ok(Self { http, base, token })
     }
 
@@ -132,6 +135,11 @@ impl Client {
         let response = self
             .send(self.request(Method::GET, path).timeout(REPORT_TIMEOUT))
             .await?;
+        // Not one that the caller may not see.
+        let response = match response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => answer::success(response).await?,
+            _ => response,
+        };
         response.json().await.map_err(|_| Error::NotABrain {
             base: self.base.clone(),
         })
@@ -242,5 +250,26 @@ mod tests {
             let request = client.request(method, &["x"]).build().unwrap();
             assert_eq!(request.headers()["authorization"], "Bearer t");
         }
+    }
+
+    #[test]
+    fn a_token_goes_to_the_server_that_it_was_kept_for() {
+        let mut config = Config::defaults();
+        config.server.admin_token = Some("t".into());
+        let sent = |server: Option<&str>, token: Option<&str>| {
+            let args = ServerArgs {
+                server: server.map(str::to_owned),
+                token: token.map(str::to_owned),
+                ..ServerArgs::default()
+            };
+            let request = Client::new(&config, &args).unwrap().request(Method::GET, &["x"]);
+            request.build().unwrap().headers().contains_key("authorization")
+        };
+        assert!(sent(None, None) && sent(Some("http://127.0.0.1:1"), None));
+        assert!(
+            !sent(Some("https://brain.example"), None),
+            "the token of this machine's brain"
+        );
+        assert!(sent(Some("https://brain.example"), Some("u")));
     }
 }

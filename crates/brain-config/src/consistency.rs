@@ -74,7 +74,7 @@ const RULES: &[Rule] = &[
             let open = !config.server.is_loopback() && !config.server.needs_credentials();
             open.then_some(Outcome::Problem(
                 "a loopback address such as 127.0.0.1 while callers need no token; \
-                 set STUDIO_BRAIN_ADMIN_TOKEN or STUDIO_BRAIN_AUTH_REQUIRED=true, or bind to 127.0.0.1",
+                 set STUDIO_BRAIN_ADMIN_TOKEN, STUDIO_BRAIN_AUTH_REQUIRED=true or STUDIO_BRAIN_OIDC_ISSUERS, or bind to 127.0.0.1",
             ))
         },
     },

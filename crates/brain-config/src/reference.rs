@@ -46,6 +46,11 @@ const COMPOSE: &[Tool] = &[
         help: "Port of this machine for Prometheus (profile observability).",
     },
     Tool {
+        name: "BRAIN_TOKEN",
+        default: "",
+        help: "Token that the command line presents, and with it the health check of the container; it needs status:read.",
+    },
+    Tool {
         name: "PROMETHEUS_TOKEN",
         default: "",
         help: "Token with the scope status:read that Prometheus shows the brain (profile observability).",

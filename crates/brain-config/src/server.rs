@@ -89,7 +89,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         "127.0.0.1",
         Valid::Host,
         Access::Text(|config| &mut config.server.host),
-        "Address to listen on; anything but loopback needs STUDIO_BRAIN_ADMIN_TOKEN or STUDIO_BRAIN_AUTH_REQUIRED.",
+        "Address to listen on; anything but loopback needs STUDIO_BRAIN_ADMIN_TOKEN, STUDIO_BRAIN_AUTH_REQUIRED or STUDIO_BRAIN_OIDC_ISSUERS.",
     ),
     Definition::new(
         Section::Server,

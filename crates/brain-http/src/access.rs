@@ -4,6 +4,7 @@
 //! or changes is the one of its principal and comes from nowhere else; no secret of a token is stored, logged or shown after
 //! its creation.
 
+pub(crate) mod duty;
 pub(crate) mod gate;
 pub(crate) mod limits;
 mod oidc;

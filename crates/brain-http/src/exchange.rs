@@ -78,16 +78,20 @@ impl Exchange {
         let route = routes::find(request.uri().path());
         let readable_by = app.admission.readable_by(request.headers());
         let has_body = !request.body().is_end_stream();
-        let known = match *request.method() {
-            Method::GET | Method::HEAD => request.headers().get(header::IF_NONE_MATCH).cloned(),
-            _ => None,
+        let known: Vec<HeaderValue> = match *request.method() {
+            Method::GET | Method::HEAD => request
+                .headers()
+                .get_all(header::IF_NONE_MATCH)
+                .iter()
+                .cloned()
+                .collect(),
+            _ => Vec::new(),
         };
         let mut record = Record::begin(app, peer, &request, request_id, trace, route);
 
         let response = match app.admission.admit(&Head::from(&request), route) {
-            Ok(Admitted::ToRoute(need)) => match self.let_in(&mut request, need).await {
+            Ok(Admitted::ToRoute(need)) => match self.let_in(&mut request, need, &mut record).await {
                 Ok(caller) => {
-                    record.by(caller.clone());
                     let request = request.map(Body::new);
                     let handling = self.handling(route, request.method(), trace, has_body);
                     match self.key(route, &request, caller) {
@@ -107,7 +111,7 @@ impl Exchange {
             record.caused(&problem);
             body = document(&problem, record.request_id(), &mut parts);
         }
-        if parts.status == StatusCode::OK && reply::is_known(known.as_ref(), &parts.headers) {
+        if parts.status == StatusCode::OK && reply::is_known(&known, &parts.headers) {
             parts.status = StatusCode::NOT_MODIFIED;
             parts.headers.remove(header::CONTENT_TYPE);
             parts.headers.remove(header::CONTENT_LENGTH);
@@ -132,11 +136,18 @@ impl Exchange {
     }
 
     /// Finds out who calls, and whether that is allowed.
-    async fn let_in(&self, request: &mut Request<Incoming>, need: Need) -> Result<Option<Caller>, Problem> {
+    async fn let_in(
+        &self,
+        request: &mut Request<Incoming>,
+        need: Need,
+        record: &mut Record<'_>,
+    ) -> Result<Option<Caller>, Problem> {
         if need == Need::Nothing {
             return Ok(None);
         }
         let caller = Caller(self.app.gate.authenticate(request.headers()).await?);
+        // The log says who it was also of what is refused next.
+        record.by(caller.clone());
         self.app.usage.request(&caller, Instant::now())?;
         if let Need::Scope(resource, action) = need {
             caller.must(resource, action)?;
@@ -163,7 +174,8 @@ impl Exchange {
         Ok(Some((key, caller)))
     }
 
-    /// Answers a request with a key, to the end, also when its caller hangs up.
+    /// Answers a request with a key. The work goes on when its caller hangs up, and when the caller's time is over: its answer is
+    /// kept, and whoever sends the request again gets that one.
     async fn once(
         &self,
         (key, caller): (Key, Caller),
@@ -171,14 +183,15 @@ impl Exchange {
         request: Request<Body>,
         handling: Handling,
     ) -> Response<Body> {
-        let app = Arc::clone(&self.app);
+        let (app, limit) = (Arc::clone(&self.app), handling.limit);
         let answering = self.app.detached.spawn(async move {
             let by = (&caller, request_id.to_str().unwrap_or_default());
-            idempotency::once(&app, by, key, request, |request| handling.answer(request)).await
+            idempotency::once(&app, by, key, request, |request| handling.work(request)).await
         });
-        match answering.await {
-            Ok(response) => response,
-            Err(error) => Problem::internal(error).into_response(),
+        match tokio::time::timeout(limit, answering).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => Problem::internal(error).into_response(),
+            Err(_) => late(limit).into_response(),
         }
     }
 
@@ -241,25 +254,35 @@ struct Handling {
 }
 
 impl Handling {
-    /// Lets the handler answer, for a limited time, and catches it when it falls.
-    async fn answer(mut self, mut request: Request<Body>) -> Response<Body> {
+    /// Lets the handler answer, for a limited time.
+    async fn answer(self, request: Request<Body>) -> Response<Body> {
         let limit = self.limit;
-        request.extensions_mut().insert(self.trace);
-        let handled = AssertUnwindSafe(self.router.call(request)).catch_unwind();
-        let problem = match tokio::time::timeout(limit, handled).await {
-            Ok(Ok(Ok(response))) => return response,
-            Ok(Ok(Err(never))) => match never {},
-            Ok(Err(panic)) => Problem::internal(format!("the handler panicked: {}", panic_text(panic.as_ref()))),
-            Err(_) => Problem::new(
-                Kind::Timeout,
-                format!(
-                    "no answer within {} ms (STUDIO_BRAIN_HTTP_REQUEST_TIMEOUT_MS); what was asked for may still happen",
-                    limit.as_millis()
-                ),
-            ),
-        };
-        problem.into_response()
+        match tokio::time::timeout(limit, self.work(request)).await {
+            Ok(response) => response,
+            Err(_) => late(limit).into_response(),
+        }
     }
+
+    /// Lets the handler answer, and catches it when it falls.
+    async fn work(mut self, mut request: Request<Body>) -> Response<Body> {
+        request.extensions_mut().insert(self.trace);
+        match AssertUnwindSafe(self.router.call(request)).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(panic) => {
+                let problem = format!("the handler panicked: {}", panic_text(panic.as_ref()));
+                Problem::internal(problem).into_response()
+            }
+        }
+    }
+}
+
+fn late(limit: Duration) -> Problem {
+    let ms = limit.as_millis();
+    Problem::new(
+        Kind::Timeout,
+        format!("no answer within {ms} ms (STUDIO_BRAIN_HTTP_REQUEST_TIMEOUT_MS); what was asked for may still happen"),
+    )
 }
 
 /// The id that the caller chose, if it is one, or a new one.

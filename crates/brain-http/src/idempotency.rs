@@ -8,7 +8,7 @@
 
 mod store;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
@@ -41,9 +41,9 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 /// With each of so many keys some old ones are removed.
 const SWEEP_EVERY: u64 = 256;
 
-/// The key of a request, as handlers may use it: the same for the same caller and key.
-#[derive(Debug, Clone)]
-pub(crate) struct Key(pub(crate) Arc<str>);
+/// The key of a request.
+#[derive(Debug)]
+pub(crate) struct Key(String);
 
 /// The right to answer a request.
 #[derive(Debug)]
@@ -96,8 +96,7 @@ where
     match begin(app, caller, &key, request).await {
         Ok(Begun::Before(response)) => response,
         Ok(Begun::First(first)) => {
-            let (claim, mut request) = *first;
-            request.extensions_mut().insert(key);
+            let (claim, request) = *first;
             let response = handle(request).await;
             keep(app, claim, request_id, response).await
         }
@@ -117,7 +116,7 @@ async fn begin(app: &App, caller: &Caller, key: &Key, request: Request) -> Resul
     let bytes = body::read(to_read, app.body_limits).await?;
     let digest = digest(
         &parts.method,
-        &parts.uri.to_string(),
+        parts.uri.path_and_query().map_or("", |target| target.as_str()),
         parts.headers.get(header::CONTENT_TYPE),
         &bytes,
     );

@@ -44,14 +44,15 @@ pub(crate) fn thing(value: &impl Serialize) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// Whether the caller has this very answer already.
-pub(crate) fn is_known(asked: Option<&HeaderValue>, answer: &HeaderMap) -> bool {
-    let (Some(asked), Some(tag)) = (asked.and_then(|asked| asked.to_str().ok()), answer.get(header::ETAG)) else {
+/// Whether one of the tags that the caller has is the one of the answer (RFC 9110, section 13.1.2: compared weakly).
+pub(crate) fn is_known(asked: &[HeaderValue], answer: &HeaderMap) -> bool {
+    let Some(tag) = answer.get(header::ETAG) else {
         return false;
     };
-    // Compared weakly, as the standard says for reading.
-    let mut asked = asked.split(',').map(|one| one.trim().trim_start_matches("W/"));
-    asked.any(|one| one == "*" || one.as_bytes() == tag.as_bytes())
+    asked.iter().any(|asked| {
+        let mut tags = asked.to_str().unwrap_or_default().split(',').map(str::trim);
+        tags.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).as_bytes() == tag.as_bytes())
+    })
 }
 
 /// A health report: its status says at once what it is in sum.
@@ -79,4 +80,31 @@ pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     let rounding = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Trunc);
     now.round(rounding).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_tag_is_found_among_several() {
+        let answer = HeaderMap::from_iter([(header::ETAG, "\"a\"".parse().unwrap())]);
+        let cases: [(&[&str], bool); 9] = [
+            (&["\"a\""], true),
+            (&["W/\"a\""], true),
+            (&["\"b\", \"a\""], true),
+            (&["\"b\"", "\"a\""], true),
+            (&["*"], true),
+            (&["\"b\""], false),
+            (&["a"], false),
+            (&[""], false),
+            (&[], false),
+        ];
+        for (given, known) in cases {
+            let given: Vec<HeaderValue> = given.iter().map(|one| one.parse().unwrap()).collect();
+            assert_eq!(is_known(&given, &answer), known, "{given:?}");
+            assert!(!is_known(&given, &HeaderMap::new()), "an answer without a tag");
+        }
+    }
 }

@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// Others could reach the server, and nothing would protect it.
     #[error(
-        "{host} can be reached by other machines: set STUDIO_BRAIN_ADMIN_TOKEN or STUDIO_BRAIN_AUTH_REQUIRED=true, or STUDIO_BRAIN_HOST to 127.0.0.1"
+        "{host} can be reached by other machines: set STUDIO_BRAIN_ADMIN_TOKEN, STUDIO_BRAIN_AUTH_REQUIRED=true or STUDIO_BRAIN_OIDC_ISSUERS, or STUDIO_BRAIN_HOST to 127.0.0.1"
     )]
     Unprotected {
         /// The host.

@@ -65,13 +65,13 @@ pub(crate) struct TokenCreateArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) expires_in: Option<String>,
     /// Requests a second, in place of STUDIO_BRAIN_TOKEN_REQUESTS_PER_SECOND
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) requests_per_second: Option<i32>,
     /// Event streams at the same time, in place of STUDIO_BRAIN_TOKEN_STREAMS
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) max_streams: Option<i32>,
     /// Largest body of a request, where it is to be smaller than everybody's
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) max_body_bytes: Option<i32>,
     /// Write to the database of the settings, without a server: the first token is made this way
     #[arg(long)]

@@ -6,7 +6,7 @@ use brain_config::Config;
 use brain_connectivity::health::Report;
 
 use self::bus::UnansweredBus;
-use crate::cli::{Format, HealthcheckArgs, ServerArgs};
+use crate::cli::{Format, HealthcheckArgs};
 use crate::client::{Client, Error};
 use crate::exit::Verdict;
 use crate::health::Dependencies;
@@ -16,7 +16,7 @@ use crate::render;
 const REPORT: [&str; 2] = ["health", "dependencies"];
 
 pub(super) async fn run(config: &Config, args: &HealthcheckArgs) -> anyhow::Result<Verdict> {
-    let client = Client::new(config, &ServerArgs::default())?;
+    let client = Client::new(config, &args.server)?;
     let report = match client.report(&REPORT).await {
         Ok(report) => report,
         Err(error) if args.running => return Err(error.into()),

@@ -18,6 +18,13 @@ async fn the_first_token_comes_from_the_database_and_gives_the_next() {
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("BRAIN_TOKEN"), "{}", refused.stderr);
 
+    let refused = cli(&["healthcheck", "--running"]).await;
+    assert!(
+        refused.stderr.contains("BRAIN_TOKEN"),
+        "not that it is no brain: {}",
+        refused.stderr
+    );
+
     let words = [
         "token",
         "create",
@@ -59,6 +66,9 @@ async fn the_first_token_comes_from_the_database_and_gives_the_next() {
     assert_eq!(worker.code, Some(0), "{}", worker.stderr);
     let worker: Value = serde_json::from_str(&worker.stdout).unwrap();
     let (token, id) = (worker["token"].as_str().unwrap(), worker["tokenId"].as_str().unwrap());
+
+    let health = cli(&["healthcheck", "--running", "--profile", "root"]).await;
+    assert!(health.stdout.contains("postgres"), "{}", health.stderr);
 
     let who = cli(&["whoami", "--token", token]).await;
     assert!(

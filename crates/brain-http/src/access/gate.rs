@@ -49,12 +49,22 @@ pub(crate) struct Gate {
     /// What holders of tokens may use, where their token does not say.
     limits: Limits,
     postgres: Postgres,
-    known: Mutex<HashMap<TokenId, Known>>,
+    known: Mutex<Known>,
+    /// For tokens that nobody has seen yet, which may be guesses.
     lookups: Semaphore,
+    /// For tokens that were good a moment ago: guesses must not keep their holders waiting.
+    renewals: Semaphore,
+}
+
+#[derive(Default)]
+struct Known {
+    tokens: HashMap<TokenId, KnownToken>,
+    /// How often something was forgotten: what was asked before must not be remembered after it.
+    forgotten: u64,
 }
 
 /// What the database said of a token.
-struct Known {
+struct KnownToken {
     digest: Vec<u8>,
     standing: Standing,
     at: Instant,
@@ -62,12 +72,25 @@ struct Known {
 
 #[derive(Clone)]
 enum Standing {
-    In(Arc<Principal>, Option<Timestamp>),
+    In(Arc<Principal>),
     Out(&'static str),
 }
 
-/// A credential as it was presented.
-enum Credential<'a> {
+/// A credential as it was presented: the headers that hold it.
+#[derive(Debug)]
+pub(crate) struct Credential(HeaderMap);
+
+impl Credential {
+    /// That of a request, apart from the rest of it.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let held = [ADMIN_HEADER, header::AUTHORIZATION].into_iter();
+        let held = held.filter_map(|name| Some((name.clone(), headers.get(name)?.clone())));
+        Self(held.collect())
+    }
+}
+
+/// What a caller presents.
+enum Presented<'a> {
     Admin(&'a [u8]),
     Bearer(&'a [u8]),
 }
@@ -83,6 +106,7 @@ impl Gate {
                 role: Role::Admin,
                 scopes: Scopes::default(),
                 installation: true,
+                expires_at: None,
                 limits: Limits::default(),
             })
         };
@@ -100,6 +124,7 @@ impl Gate {
             postgres,
             known: Mutex::default(),
             lookups: Semaphore::new(LOOKUPS),
+            renewals: Semaphore::new(LOOKUPS),
         }
     }
 
@@ -108,21 +133,21 @@ impl Gate {
     /// # Errors
     /// A problem that says what is wrong with the credential, or that there is none.
     pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Principal>, Problem> {
-        match Credential::of(headers)? {
+        match Presented::of(headers)? {
             None => self.local.clone().ok_or_else(|| {
                 refused(
                     "this needs a token: as Authorization: Bearer, or the one of STUDIO_BRAIN_ADMIN_TOKEN as \
                      x-studio-brain-admin-token",
                 )
             }),
-            Some(Credential::Admin(given)) => match &self.admin {
+            Some(Presented::Admin(given)) => match &self.admin {
                 Some((token, principal)) if same(token, given) => Ok(Arc::clone(principal)),
                 Some(_) => Err(refused("the token is not the one of STUDIO_BRAIN_ADMIN_TOKEN")),
                 None => Err(refused(
                     "STUDIO_BRAIN_ADMIN_TOKEN is not set: there is no administrator's token",
                 )),
             },
-            Some(Credential::Bearer(given)) => {
+            Some(Presented::Bearer(given)) => {
                 if let Some((token, principal)) = &self.admin
                     && same(token, given)
                 {
@@ -139,9 +164,19 @@ impl Gate {
         }
     }
 
+    /// Whether somebody who was let in would be let in again. While that cannot be found out nobody is sent away.
+    pub(crate) async fn still_lets_in(&self, credential: &Credential) -> bool {
+        match self.authenticate(&credential.0).await {
+            Ok(_) => true,
+            Err(problem) => problem.kind() != Kind::Unauthorized,
+        }
+    }
+
     /// Forgets what is known of a token, because it changed.
     pub(crate) fn forget(&self, token: TokenId) {
-        self.known().remove(&token);
+        let mut known = self.known();
+        known.tokens.remove(&token);
+        known.forgotten += 1;
     }
 
     async fn holder(&self, token: &Token) -> Result<Arc<Principal>, Problem> {
@@ -150,9 +185,8 @@ impl Gate {
             None => self.look_up(token).await?,
         };
         match standing {
-            Standing::In(principal, None) => Ok(principal),
-            Standing::In(principal, Some(end)) if Timestamp::now() < end => Ok(principal),
-            Standing::In(..) => Err(refused("the token has expired")),
+            Standing::In(principal) if principal.expires_at.is_none_or(|end| Timestamp::now() < end) => Ok(principal),
+            Standing::In(_) => Err(refused("the token has expired")),
             Standing::Out(why) => Err(refused(why)),
         }
     }
@@ -160,7 +194,10 @@ impl Gate {
     /// What is known of a token, if it is fresh.
     fn remembered(&self, token: &Token) -> Option<Result<Standing, Problem>> {
         let known = self.known();
-        let known = known.get(&token.id()).filter(|known| known.at.elapsed() < MAX_AGE)?;
+        let known = known
+            .tokens
+            .get(&token.id())
+            .filter(|known| known.at.elapsed() < MAX_AGE)?;
         // What is known of a token is told to its holder alone.
         Some(if token.is(&known.digest) {
             Ok(known.standing.clone())
@@ -170,12 +207,19 @@ impl Gate {
     }
 
     async fn look_up(&self, token: &Token) -> Result<Standing, Problem> {
-        let turn = tokio::time::timeout(PATIENCE, self.lookups.acquire()).await;
+        let queue = if self.was_good(token) {
+            &self.renewals
+        } else {
+            &self.lookups
+        };
+        let turn = tokio::time::timeout(PATIENCE, queue.acquire()).await;
         let _turn = turn.map_err(|_| Problem::new(Kind::Overloaded, "too many tokens are looked up at the moment"))?;
         // Somebody else may have asked while this one waited.
         if let Some(standing) = self.remembered(token) {
             return standing;
         }
+        // Its age begins before the question: the answer may be as old as that.
+        let (asked, forgotten) = (Instant::now(), self.known().forgotten);
         let Some((stored, digest)) = tokens::find(&self.postgres, token.id()).await? else {
             return Err(unknown());
         };
@@ -185,9 +229,14 @@ impl Gate {
         let standing = match stored.state {
             State::Revoked => Standing::Out("the token was revoked"),
             State::Expired => Standing::Out("the token has expired"),
-            State::Active => Standing::In(Arc::new(self.principal(&stored)), stored.expires_at),
+            State::Active => Standing::In(Arc::new(self.principal(&stored))),
         };
-        self.remember(token.id(), digest, standing.clone());
+        let fresh = KnownToken {
+            digest,
+            standing: standing.clone(),
+            at: asked,
+        };
+        self.remember(token.id(), fresh, forgotten);
         self.note_use(&stored);
         Ok(standing)
     }
@@ -202,6 +251,7 @@ impl Gate {
             role: stored.role,
             scopes: stored.scopes.clone(),
             installation: false,
+            expires_at: stored.expires_at,
             limits: Limits {
                 requests_per_second: number(stored.requests_per_second)
                     .and_then(NonZeroU32::new)
@@ -212,14 +262,23 @@ impl Gate {
         }
     }
 
-    fn remember(&self, token: TokenId, digest: Vec<u8>, standing: Standing) {
+    /// Whether this very token was found good before, however long ago.
+    fn was_good(&self, token: &Token) -> bool {
+        let known = self.known();
+        let known = known.tokens.get(&token.id());
+        known.is_some_and(|known| matches!(known.standing, Standing::In(_)) && token.is(&known.digest))
+    }
+
+    fn remember(&self, token: TokenId, fresh: KnownToken, forgotten: u64) {
         let mut known = self.known();
-        if known.len() >= MAX_KNOWN {
-            known.retain(|_, known| known.at.elapsed() < MAX_AGE);
+        if known.forgotten != forgotten {
+            return;
         }
-        if known.len() < MAX_KNOWN {
-            let at = Instant::now();
-            known.insert(token, Known { digest, standing, at });
+        if known.tokens.len() >= MAX_KNOWN {
+            known.tokens.retain(|_, known| known.at.elapsed() < MAX_AGE);
+        }
+        if known.tokens.len() < MAX_KNOWN {
+            known.tokens.insert(token, fresh);
         }
     }
 
@@ -240,12 +299,12 @@ impl Gate {
         });
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<TokenId, Known>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 }
 
-impl<'a> Credential<'a> {
+impl<'a> Presented<'a> {
     fn of(headers: &'a HeaderMap) -> Result<Option<Self>, Problem> {
         if let Some(given) = only(headers, &ADMIN_HEADER)? {
             return Ok(Some(Self::Admin(given.as_bytes())));
@@ -294,7 +353,7 @@ impl From<tokens::Error> for Problem {
     fn from(error: tokens::Error) -> Self {
         match error {
             tokens::Error::Database(error) => Self::from(&error),
-            tokens::Error::Randomness(cause) => Self::internal(cause),
+            error @ (tokens::Error::Unreadable(_) | tokens::Error::Randomness(_)) => Self::internal(error),
         }
     }
 }

@@ -118,6 +118,7 @@ mod tests {
             role: Role::Agent,
             scopes: Scopes::default(),
             installation: false,
+            expires_at: None,
             limits: Limits {
                 requests_per_second: requests.try_into().ok(),
                 streams: (streams > 0).then_some(streams),

@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use brain_swarm::ids::{ActorId, TenantId};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Role, Scopes};
@@ -26,6 +27,8 @@ pub(crate) struct Principal {
     pub(crate) scopes: Scopes,
     /// Whether it may make tokens for other tenants.
     pub(crate) installation: bool,
+    /// When its API token ends, where it does.
+    pub(crate) expires_at: Option<Timestamp>,
     pub(crate) limits: Limits,
 }
 
@@ -123,6 +126,7 @@ mod tests {
             role,
             scopes: scopes.try_into().unwrap(),
             installation: false,
+            expires_at: None,
             limits: Limits::default(),
         }
     }

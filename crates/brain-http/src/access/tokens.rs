@@ -17,6 +17,9 @@ pub enum Error {
     /// The database refused or was away.
     #[error(transparent)]
     Database(#[from] postgres::Error),
+    /// A row holds what this version does not know, such as a role.
+    #[error("the row of token {0} holds what this version does not know")]
+    Unreadable(TokenId),
     /// The operating system gave no random bytes.
     #[error("the operating system gives no random bytes")]
     Randomness(#[source] getrandom::Error),
@@ -141,7 +144,7 @@ pub async fn create(postgres: &Postgres, new: &NewToken) -> Result<(StoredToken,
             ],
         )
         .await?;
-    let stored = read(&row).ok_or_else(|| unreadable(&token.id().to_string()))?;
+    let stored = read(&row).ok_or(Error::Unreadable(token.id()))?;
     Ok((stored, token))
 }
 
@@ -165,10 +168,10 @@ pub async fn list(
             &[&tenant.map(TenantId::as_str), &after, &rows],
         )
         .await?;
-    let mut tokens: Vec<StoredToken> = rows.iter().filter_map(read).collect();
-    let more = tokens.len() > limit;
-    tokens.truncate(limit);
-    let next = tokens.last().filter(|_| more).map(|token| token.token_id);
+    // A row that cannot be read is left out; the page goes on behind it all the same.
+    let last = rows.get(limit).and(rows.get(limit.saturating_sub(1)));
+    let next = last.and_then(|row| row.get::<_, &str>("token_id").parse().ok());
+    let tokens = rows.iter().take(limit).filter_map(read).collect();
     Ok(Page { tokens, next })
 }
 
@@ -198,7 +201,7 @@ pub async fn revoke(
             &[&id.to_string(), &tenant.map(TenantId::as_str), &by],
         )
         .await?;
-    Ok(row.as_ref().and_then(read))
+    row.map(|row| read(&row).ok_or(Error::Unreadable(id))).transpose()
 }
 
 /// A token with the digest of its secret.
@@ -246,12 +249,5 @@ fn read(row: &Row) -> Option<StoredToken> {
         revoked_by: row.get("revoked_by"),
         revoked_at,
         last_used_at: row.get("last_used_at"),
-    })
-}
-
-fn unreadable(id: &str) -> Error {
-    Error::Database(postgres::Error::Unavailable {
-        reason: format!("the row of token {id} cannot be read back"),
-        sqlstate: None,
     })
 }

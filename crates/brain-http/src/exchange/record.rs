@@ -72,9 +72,9 @@ impl<'a> Record<'a> {
         &self.method
     }
 
-    /// It is known who calls; nobody was asked, where there is none.
-    pub(super) fn by(&mut self, caller: Option<Caller>) {
-        self.caller = caller;
+    /// It is known who calls.
+    pub(super) fn by(&mut self, caller: Caller) {
+        self.caller = Some(caller);
     }
 
     /// Counts a problem, and says what is behind it, where it is more than the caller's mistake.

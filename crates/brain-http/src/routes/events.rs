@@ -23,7 +23,7 @@ use serde::Serialize;
 use self::cloud::Mode;
 pub(crate) use self::stream::{HEARTBEAT, follow};
 use crate::{
-    access::Caller,
+    access::{Caller, duty},
     app::App,
     body,
     cursor::{List, Scope},
@@ -78,7 +78,7 @@ pub(crate) async fn publish(
     };
     let events = read(mode, bytes, app.services.max_event_bytes, defaults).await?;
     for event in &events {
-        caller.speaks_as(&event.actor_id)?;
+        duty::check(&caller, event)?;
     }
     receipt(app.services.publisher.publish(events).await?)
 }

@@ -23,7 +23,6 @@ pub(super) const CLAIM: &str = "/api/swarm/tasks/claim";
 pub(crate) static TABLE: [Route; 51] = [
     Route {
         template: EVENTS,
-        allow: "GET, HEAD, POST",
         operations: &[
             Operation::new(Method::GET, Need::Scope("events", "read")),
             Operation::new(Method::POST, Need::Scope("events", "write")),
@@ -32,73 +31,61 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/api/swarm/events/stream",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("events", "read"))],
         handlers: || get(events::follow),
     },
     Route {
         template: CLAIM,
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::claim),
     },
     Route {
         template: "/api/swarm/tasks/finish",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::finish),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/complete",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::complete),
     },
     Route {
         template: "/api/swarm/agents/{agentId}/heartbeat",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("agents", "write"))],
         handlers: || post(agents::heartbeat),
     },
     Route {
         template: "/healthz",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Nothing)],
         handlers: || get(health::live),
     },
     Route {
         template: "/readyz",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Nothing)],
         handlers: || get(health::ready),
     },
     Route {
         template: "/health/dependencies",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("status", "read"))],
         handlers: || get(health::dependencies),
     },
     Route {
         template: "/metrics",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("status", "read"))],
         handlers: || get(status::metrics),
     },
     Route {
         template: "/api/metrics",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("status", "read"))],
         handlers: || get(status::metrics),
     },
     Route {
         template: "/api/status",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("status", "read"))],
         handlers: || get(status::status),
     },
     Route {
         template: "/api/swarm/schemas",
-        allow: "GET, HEAD, POST",
         operations: &[
             Operation::new(Method::GET, Need::Scope("schemas", "read")),
             Operation::new(Method::POST, Need::Scope("schemas", "manage")),
@@ -107,31 +94,26 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/api/swarm/schemas/check",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("schemas", "read"))],
         handlers: || post(schemas::check),
     },
     Route {
         template: "/api/swarm/schemas/validate",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("schemas", "read"))],
         handlers: || post(schemas::validate),
     },
     Route {
         template: "/api/swarm/schemas/{eventType}",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("schemas", "read"))],
         handlers: || get(schemas::of_type),
     },
     Route {
         template: "/api/swarm/schemas/{eventType}/{version}",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("schemas", "read"))],
         handlers: || get(schemas::show),
     },
     Route {
         template: "/api/swarm/tasks",
-        allow: "GET, HEAD, POST",
         operations: &[
             Operation::new(Method::GET, Need::Scope("tasks", "read")),
             Operation::new(Method::POST, Need::Scope("tasks", "write")),
@@ -140,67 +122,56 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/api/swarm/tasks/{taskId}",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("tasks", "read"))],
         handlers: || get(tasks::show),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/fail",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::fail),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/release",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::release),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/progress",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::progress),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/emit",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::emit),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/cancel",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "manage"))],
         handlers: || post(tasks::cancel),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/reassign",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "manage"))],
         handlers: || post(tasks::reassign),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/retry",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "manage"))],
         handlers: || post(tasks::retry),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/reserve",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::reserve),
     },
     Route {
         template: "/api/swarm/tasks/{taskId}/settle",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("tasks", "work"))],
         handlers: || post(tasks::settle),
     },
     Route {
         template: "/api/swarm/agents",
-        allow: "GET, HEAD, POST",
         operations: &[
             Operation::new(Method::GET, Need::Scope("agents", "read")),
             Operation::new(Method::POST, Need::Scope("agents", "write")),
@@ -209,19 +180,16 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/api/swarm/agents/{agentId}/drain",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("agents", "manage"))],
         handlers: || post(agents::drain),
     },
     Route {
         template: "/api/swarm/agents/{agentId}/resume",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("agents", "manage"))],
         handlers: || post(agents::resume),
     },
     Route {
         template: "/api/swarm/agents/{agentId}/messages",
-        allow: "GET, HEAD, POST",
         operations: &[
             Operation::new(Method::GET, Need::Scope("messages", "read")),
             Operation::new(Method::POST, Need::Scope("messages", "write")),
@@ -230,31 +198,26 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/api/swarm/runs",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("runs", "read"))],
         handlers: || get(runs::list),
     },
     Route {
         template: "/api/swarm/runs/{runId}",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("runs", "read"))],
         handlers: || get(runs::show),
     },
     Route {
         template: "/api/swarm/runs/{runId}/cancel",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("runs", "manage"))],
         handlers: || post(runs::cancel),
     },
     Route {
         template: "/api/swarm/runs/{runId}/finish",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("runs", "manage"))],
         handlers: || post(runs::finish),
     },
     Route {
         template: "/api/swarm/runs/{runId}/messages",
-        allow: "GET, HEAD, POST",
         operations: &[
             Operation::new(Method::GET, Need::Scope("messages", "read")),
             Operation::new(Method::POST, Need::Scope("messages", "write")),
@@ -263,7 +226,6 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/api/swarm/budgets",
-        allow: "GET, HEAD, POST",
         operations: &[
             Operation::new(Method::GET, Need::Scope("budgets", "read")),
             Operation::new(Method::POST, Need::Scope("budgets", "manage")),
@@ -272,31 +234,26 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/api/swarm/budgets/{budgetId}",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("budgets", "read"))],
         handlers: || get(budgets::show),
     },
     Route {
         template: "/api/swarm/budgets/{budgetId}/raise",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("budgets", "manage"))],
         handlers: || post(budgets::raise),
     },
     Route {
         template: "/api/swarm/budgets/{budgetId}/stop",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("budgets", "manage"))],
         handlers: || post(budgets::stop),
     },
     Route {
         template: "/api/swarm/dead-letters",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("dead-letters", "read"))],
         handlers: || get(dead_letters::list),
     },
     Route {
         template: "/api/swarm/dead-letters/{deadLetterId}",
-        allow: "DELETE, GET, HEAD",
         operations: &[
             Operation::new(Method::DELETE, Need::Scope("dead-letters", "manage")),
             Operation::new(Method::GET, Need::Scope("dead-letters", "read")),
@@ -305,19 +262,16 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/api/swarm/dead-letters/{deadLetterId}/replay",
-        allow: "POST",
         operations: &[Operation::new(Method::POST, Need::Scope("dead-letters", "manage"))],
         handlers: || post(dead_letters::replay),
     },
     Route {
         template: "/api/swarm/schedules",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Scope("schedules", "read"))],
         handlers: || get(schedules::list),
     },
     Route {
         template: "/api/swarm/schedules/{scheduleId}",
-        allow: "DELETE, GET, HEAD, PUT",
         operations: &[
             Operation::new(Method::DELETE, Need::Scope("schedules", "manage")),
             Operation::new(Method::GET, Need::Scope("schedules", "read")),
@@ -327,13 +281,11 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/api/whoami",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Caller)],
         handlers: || get(tokens::whoami),
     },
     Route {
         template: TOKENS,
-        allow: "GET, HEAD, POST",
         operations: &[
             Operation::new(Method::GET, Need::Scope("tokens", "read")),
             Operation::new(Method::POST, Need::Scope("tokens", "manage")),
@@ -342,7 +294,6 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/api/tokens/{tokenId}",
-        allow: "DELETE, GET, HEAD",
         operations: &[
             Operation::new(Method::DELETE, Need::Scope("tokens", "manage")),
             Operation::new(Method::GET, Need::Scope("tokens", "read")),
@@ -351,13 +302,11 @@ pub(crate) static TABLE: [Route; 51] = [
     },
     Route {
         template: "/openapi.json",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Nothing)],
         handlers: || get(docs::document),
     },
     Route {
         template: "/docs",
-        allow: "GET, HEAD",
         operations: &[Operation::new(Method::GET, Need::Nothing)],
         handlers: || get(docs::page),
     },

@@ -139,9 +139,10 @@ pub(crate) async fn revoke(
     Query::parse(uri.query(), &[])?;
     let state = Arc::clone(&app);
     let revoking = app.to_the_end(async move {
-        let revoked = tokens::revoke(&state.services.postgres, reach(&caller), id, &caller.id).await?;
-        let token = revoked.ok_or_else(|| unknown(id))?;
+        let revoked = tokens::revoke(&state.services.postgres, reach(&caller), id, &caller.id).await;
+        // Also where what was revoked cannot be shown.
         state.gate.forget(id);
+        let token = revoked?.ok_or_else(|| unknown(id))?;
         audit::done(&caller, "token.revoke", &token.tenant_id, &id);
         Ok(token)
     });
@@ -175,14 +176,9 @@ impl Given {
                 "nobody gives what they do not have: the role or a scope goes beyond the caller's own",
             ));
         }
-        if let (true, Some(name)) = (caller.bound, Some(&self.name)) {
-            caller.speaks_as(name)?;
-        }
-        let limits = [self.requests_per_second, self.max_streams, self.max_body_bytes];
-        if limits.into_iter().flatten().any(|limit| limit < 1) {
-            return Err(wrong(
-                "requestsPerSecond, maxStreams and maxBodyBytes are 1 or more, or left out",
-            ));
+        caller.speaks_as(&self.name)?;
+        if caller.bound && !self.bound {
+            return Err(refuse("a caller that is bound gives bound tokens alone"));
         }
         let life = match self.expires_in_ms {
             Some(ms @ 1..=MAX_LIFE_MS) => Some(SignedDuration::from_millis(ms)),
@@ -193,17 +189,46 @@ impl Given {
             }
             None => None,
         };
+        // What is left out is as the caller has it.
+        let expires_at = life.map(|life| Timestamp::now() + life).or(caller.expires_at);
+        if caller
+            .expires_at
+            .is_some_and(|end| expires_at.is_none_or(|wanted| wanted > end))
+        {
+            return Err(refuse(
+                "a token does not outlive the one that gives it; ask for a smaller expiresInMs",
+            ));
+        }
+        let own = caller.limits;
+        let requests = own.requests_per_second.map(|most| i64::from(most.get()));
+        let bytes = own.body_bytes.and_then(|most| i64::try_from(most).ok());
         Ok(NewToken {
             tenant_id,
             name: self.name,
             role: self.role,
             scopes,
             bound: self.bound,
-            expires_at: life.map(|life| Timestamp::now() + life),
-            requests_per_second: self.requests_per_second,
-            max_streams: self.max_streams,
-            max_body_bytes: self.max_body_bytes,
+            expires_at,
+            requests_per_second: within("requestsPerSecond", self.requests_per_second, requests)?,
+            max_streams: within("maxStreams", self.max_streams, own.streams.map(i64::from))?,
+            max_body_bytes: within("maxBodyBytes", self.max_body_bytes, bytes)?,
             created_by: caller.id.to_string(),
         })
+    }
+}
+
+/// A limit of a new token: at most that of the caller, and that where it is left out.
+fn within(name: &str, wanted: Option<i32>, own: Option<i64>) -> Result<Option<i32>, Problem> {
+    match wanted {
+        Some(..1) => Err(Problem::new(
+            Kind::InvalidRequest,
+            format!("{name} is 1 or more, or left out"),
+        )),
+        Some(wanted) if own.is_some_and(|own| i64::from(wanted) > own) => {
+            let detail = format!("nobody gives what they do not have: {name} goes beyond the caller's own");
+            Err(Problem::new(Kind::Forbidden, detail))
+        }
+        Some(wanted) => Ok(Some(wanted)),
+        None => Ok(own.and_then(|own| i32::try_from(own).ok())),
     }
 }

@@ -178,6 +178,20 @@ async fn each_action_that_manages_something_leaves_one_line() {
     assert!(actions.len() >= 16, "{actions:?}");
     assert!(!lines.text().contains(&manager.token), "a token is in no line");
 
+    // Who was refused is in the line of the request.
+    let viewer = give(&brain, &wish("acme", Role::Viewer)).await;
+    let refused = brain
+        .post("/api/swarm/tasks/none/cancel")
+        .bearer_auth(&viewer)
+        .header("x-request-id", "refused");
+    assert_eq!(refused.send().await.unwrap().status(), 403);
+    let line = lines.request("refused").await;
+    assert_eq!(
+        line["fields"]["principal.id"],
+        format!("token:{}", &viewer[6..22]),
+        "{line}"
+    );
+
     let before = lines.audited().len();
     for path in ["/api/swarm/tasks/none/cancel", "/api/swarm/budgets/none/stop"] {
         let (status, _) = manager

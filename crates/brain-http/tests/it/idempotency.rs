@@ -1,12 +1,14 @@
 //! `Idempotency-Key`, and entity tags.
 
+use std::time::Duration;
+
 use brain_http::access::Role;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
     access::{give, guarded, wish},
-    brain::Brain,
+    brain::{Brain, Setup},
     shown::{check, whole},
 };
 
@@ -186,4 +188,25 @@ async fn what_is_known_is_not_sent_again() {
     assert_eq!(changed.status(), 200);
     let task: Value = changed.json().await.unwrap();
     assert_eq!(task["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn what_outlasts_its_caller_is_done_once() {
+    let mut setup = Setup::new().await;
+    setup.config.server.request_timeout = Duration::from_millis(300);
+    setup.config.server.body_timeout = Duration::from_millis(300);
+    let brain = setup.start();
+    brain.call("agents", json!({"agentId": "a"})).await;
+    let held = brain.hold_commits().await;
+    let (status, _, text) = text_of(say(&brain, "k-1", "hello")).await;
+    assert_eq!(status, 503, "{text}");
+    let (status, _, text) = text_of(say(&brain, "k-1", "hello")).await;
+    assert_eq!(status, 409, "it is still being worked on: {text}");
+    held.release().await;
+    brain_testkit::eventually("the answer is kept", async || {
+        let (status, replayed, _) = text_of(say(&brain, "k-1", "hello")).await;
+        (status == 200 && replayed).then_some(())
+    })
+    .await;
+    assert_eq!(brain.stored("agent.message").await, 1);
 }

@@ -55,7 +55,7 @@ impl Lines {
         marked.map(|mut line| line["fields"].take()).collect()
     }
 
-    async fn request(&self, id: &str) -> Value {
+    pub(crate) async fn request(&self, id: &str) -> Value {
         eventually("the line is written", async || {
             let mut found: Vec<Value> = self.requests();
             found.retain(|line| line["fields"]["request.id"] == id);

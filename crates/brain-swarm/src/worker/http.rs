@@ -103,7 +103,7 @@ impl Http {
         self
     }
 
-    /// Sends this token, the server's `STUDIO_BRAIN_ADMIN_TOKEN`, with every call.
+    /// Sends this token with every call: an API token with `tasks:work` and `agents:write`, or the one of `STUDIO_BRAIN_ADMIN_TOKEN`.
     ///
     /// # Errors
     /// When no header can hold it.

@@ -47,6 +47,8 @@ impl Identity {
             role: self.role,
             scopes: self.scopes.clone(),
             installation: false,
+            // A session of minutes may give tokens for longer, as it may everywhere else.
+            expires_at: None,
             limits,
         }
     }

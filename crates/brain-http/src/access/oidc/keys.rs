@@ -82,8 +82,11 @@ impl Keys {
             Some(age) if age < self.0.refresh => {}
             // Old keys still serve the request that finds them old.
             Some(age) if age < LAST_RESORT => {
-                let keys = self.clone();
-                tokio::spawn(async move { keys.fetch(keys.0.refresh).await });
+                // One fetch is enough, however many requests come meanwhile.
+                if self.0.fetching.try_lock().is_ok() {
+                    let keys = self.clone();
+                    tokio::spawn(async move { keys.fetch(keys.0.refresh).await });
+                }
             }
             _ => return self.after_fetching(id, algorithm).await,
         }

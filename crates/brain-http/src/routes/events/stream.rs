@@ -27,7 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    access::{Caller, limits},
+    access::{Caller, gate::Credential, limits},
     app::App,
     exchange::Streaming,
     problem::{Kind, Problem},
@@ -80,6 +80,8 @@ pub(crate) async fn follow(
         state: Phase::Opening,
         follower,
         draining: app.draining.clone(),
+        credential: Credential::of(&headers),
+        app: Arc::clone(&app),
         _place: Place::taken(permit, share, app.metrics.event_streams.clone()),
     };
     let mut response = Response::new(Body::from_stream(stream::unfold(feed, Feed::chunk)));
@@ -115,6 +117,9 @@ struct Feed {
     state: Phase,
     follower: Follower,
     draining: CancellationToken,
+    /// By what its caller was let in, and must still be.
+    credential: Credential,
+    app: Arc<App>,
     _place: Place,
 }
 
@@ -176,6 +181,11 @@ impl Feed {
             () = self.draining.cancelled() => Ok(Ok(None)),
             next = tokio::time::timeout(HEARTBEAT, self.follower.next()) => next,
         };
+        // A token that was revoked, or has expired meanwhile, is sent nothing more.
+        if !self.app.gate.still_lets_in(&self.credential).await {
+            self.end(&mut text, "the credential of this stream is good no more");
+            return text;
+        }
         match first {
             Err(_silence) => text.extend_from_slice(b":\n\n"),
             Ok(Ok(Some(first))) => {
@@ -187,15 +197,7 @@ impl Feed {
                 }
             }
             Ok(Ok(None)) => {
-                self.state = Phase::Over;
-                message(
-                    &mut text,
-                    None,
-                    "end",
-                    &End {
-                        reason: "the server is stopping",
-                    },
-                );
+                self.end(&mut text, "the server is stopping");
             }
             Ok(Err(error)) => {
                 tracing::warn!(error = %error, "an event stream waits for the database");
@@ -207,6 +209,11 @@ impl Feed {
             }
         }
         text
+    }
+
+    fn end(&mut self, text: &mut Vec<u8>, reason: &'static str) {
+        self.state = Phase::Over;
+        message(text, None, "end", &End { reason });
     }
 }
 
