@@ -291,8 +291,7 @@ impl Partition {
             match parsed {
                 Parsed::Event(event) => {
                     if let Err(invalid) = self.fits(&event, stop).await? {
-                        let letter =
-                            letters::letter(&self.lease.stream, &raw, Reason::SchemaViolation, invalid.to_string());
+                        let letter = letters::letter(&self.lease.stream, &raw, Reason::SchemaViolation, invalid.into());
                         batch.dead_letters.push(NewDeadLetter {
                             swarm_id: Some(event.swarm_id.clone()),
                             event_id: Some(event.id.clone()),
@@ -314,10 +313,10 @@ impl Partition {
                         entry: Some(entry),
                     });
                 }
-                Parsed::Bad(reason, detail) => {
+                Parsed::Bad(reason, problem) => {
                     batch
                         .dead_letters
-                        .push(letters::letter(&self.lease.stream, &raw, reason, detail))
+                        .push(letters::letter(&self.lease.stream, &raw, reason, problem))
                 }
                 Parsed::Relayed { .. } => {}
             }
@@ -425,7 +424,7 @@ impl Partition {
                     deliveries: entry.deliveries,
                 };
                 let detail = format!("the database refused it {attempts} times: {problem}");
-                let mut letter = letters::letter(&self.lease.stream, &raw, Reason::ApplyFailed, detail);
+                let mut letter = letters::letter(&self.lease.stream, &raw, Reason::ApplyFailed, detail.into());
                 letter.deliveries = i32::try_from(attempts).unwrap_or(i32::MAX);
                 letter.swarm_id = Some(input.event.swarm_id.clone());
                 letter.event_id = Some(input.event.id.clone());

@@ -118,11 +118,7 @@ impl Registry {
         });
         Ok(match checked.await? {
             Fit::Yes => Ok(()),
-            Fit::No(misfits) => Err(Invalid::Schema {
-                kind: name.to_string(),
-                version: event.schema_version,
-                problem: super::told(&misfits),
-            }),
+            Fit::No(misfits) => Err(super::invalid(name, event.schema_version, &misfits)),
         })
     }
 
