@@ -289,7 +289,7 @@ impl Partition {
                 parsed => parsed,
             };
             match parsed {
-                Parsed::Event(event) => {
+                Parsed::Event(mut event) => {
                     if let Err(invalid) = self.fits(&event, stop).await? {
                         let letter = letters::letter(&self.lease.stream, &raw, Reason::SchemaViolation, invalid.into());
                         batch.dead_letters.push(NewDeadLetter {
@@ -300,6 +300,7 @@ impl Partition {
                         });
                         continue;
                     }
+                    let root = self.parts.queue.tracer.begin(&mut event);
                     let entry = Entry {
                         id: raw.id,
                         raw: raw.raw(),
@@ -310,6 +311,7 @@ impl Partition {
                         terms: Terms::Record,
                         fresh: false,
                         group: batch.inputs.len(),
+                        root,
                         entry: Some(entry),
                     });
                 }
