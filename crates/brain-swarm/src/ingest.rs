@@ -25,7 +25,7 @@ use self::{fold::Fold, transaction::Transaction};
 use crate::{
     bus::StreamNames,
     dead_letters::{NewDeadLetter, Reason},
-    decide::{Claim, Refusal, Task},
+    decide::{Attempt, Claim, Refusal, Task},
     event::Event,
     ids::{EntryId, EventId, FencingToken, StreamName, SwarmId, TenantId},
     trace::Tracer,
@@ -248,6 +248,8 @@ struct StoredEvent {
     note: Option<&'static str>,
     /// The trace of the event begins with it.
     root: bool,
+    /// Who has the task that it is about, or had it until then.
+    attempt: Option<Attempt>,
 }
 
 /// A row of `swarm_outbox` in the making.

@@ -241,10 +241,12 @@ impl<'a> Fold<'a> {
                 entry: input.entry.as_ref().map(|entry| entry.id),
                 note,
                 root: input.root,
+                attempt: decision.attempt,
             });
         }
         let outcome_seq = *last_seq;
-        for follow_up in decision.follow_ups {
+        for mut follow_up in decision.follow_ups {
+            let attempt = follow_up.attempt.take();
             // What follows from an event that is not stored goes back to what it says it does.
             let origin = follow_up.origin.clone();
             let cause = match (&origin, refused) {
@@ -260,6 +262,7 @@ impl<'a> Fold<'a> {
                 entry: None,
                 note: None,
                 root: false,
+                attempt,
             });
         }
         match refused {
@@ -321,7 +324,8 @@ impl<'a> Fold<'a> {
         let Some((last_seq, state)) = self.loaded.swarms.get_mut(key) else {
             return;
         };
-        for follow_up in follow_ups {
+        for mut follow_up in follow_ups {
+            let attempt = follow_up.attempt.take();
             let Some(cause) = follow_up.origin.clone() else {
                 continue;
             };
@@ -333,6 +337,7 @@ impl<'a> Fold<'a> {
                 entry: None,
                 note: None,
                 root: false,
+                attempt,
             });
         }
     }
