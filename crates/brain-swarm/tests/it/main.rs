@@ -11,5 +11,6 @@ mod schedules;
 mod schemas;
 mod tasks;
 mod tenants;
+mod traces;
 mod worker;
 mod world;
