@@ -8,6 +8,8 @@ use brain_connectivity::metric::{Kind, Metric};
 use brain_swarm::metric_names;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::traces;
+
 /// Upper bounds of durations, in seconds: from a commit on a fast disk to a time-out.
 const SECONDS: [f64; 14] = [
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -50,13 +52,15 @@ pub(crate) fn install(replica_id: &str) -> anyhow::Result<PrometheusHandle> {
     Ok(handle)
 }
 
-/// The HTTP interface describes its own metrics.
+/// Says what the metrics mean and begins the counters whose steps matter. The HTTP interface describes its own metrics.
 fn describe() {
     let below = brain_connectivity::metric_names::ALL.iter();
-    for metric in below.chain(metric_names::ALL).chain(OWN) {
+    for metric in below.chain(metric_names::ALL).chain(traces::METRICS).chain(OWN) {
         metric.describe();
     }
+    brain_connectivity::metric_names::begin();
     metric_names::begin();
+    traces::begin();
 }
 
 /// What renders the metrics.

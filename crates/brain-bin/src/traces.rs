@@ -8,7 +8,10 @@ mod otlp;
 use std::time::Duration;
 
 use brain_config::Telemetry;
-use brain_connectivity::retry::Backoff;
+use brain_connectivity::{
+    metric::{Kind, Metric},
+    retry::Backoff,
+};
 use brain_swarm::trace::{Span, Tracer};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
@@ -38,6 +41,35 @@ const EXPORTED: &str = "studio_brain_trace_spans_exported_total";
 /// Spans that were lost.
 const DROPPED: &str = "studio_brain_trace_spans_dropped_total";
 
+/// Why a span was lost, as a label.
+const QUEUE_FULL: &str = "queue_full";
+const REFUSED: &str = "refused";
+const ENDED: &str = "ended";
+
+/// The metrics of this export.
+pub(crate) const METRICS: &[Metric] = &[
+    Metric::new(
+        Kind::Counter,
+        (EXPORTED, "spans"),
+        &[],
+        "Spans that the collector of traces took.",
+    ),
+    Metric::new(
+        Kind::Counter,
+        (DROPPED, "spans"),
+        &["reason"],
+        "Spans that were lost: `queue_full` when too many waited, `refused` by the collector, `ended` with the process.",
+    ),
+];
+
+/// Begins the counters at zero, so that their first step is seen to be one.
+pub(crate) fn begin() {
+    metrics::counter!(EXPORTED).increment(0);
+    for reason in [QUEUE_FULL, REFUSED, ENDED] {
+        metrics::counter!(DROPPED, "reason" => reason).increment(0);
+    }
+}
+
 /// Sends spans to the collector.
 pub(crate) struct Service {
     spans: mpsc::Receiver<Span>,
@@ -54,13 +86,8 @@ pub(crate) fn open(settings: &Telemetry, replica_id: &str) -> anyhow::Result<(Tr
     let Some(endpoint) = settings.endpoint.as_ref().filter(|_| settings.enabled) else {
         return Ok((Tracer::default(), None));
     };
-    metrics::describe_counter!(EXPORTED, "Spans that the collector took.");
-    metrics::describe_counter!(
-        DROPPED,
-        "Spans that were lost, by reason: the queue was full, the collector refused them, or the process ended."
-    );
     let (sender, spans) = mpsc::channel(QUEUE);
-    let full = metrics::counter!(DROPPED, "reason" => "queue_full");
+    let full = metrics::counter!(DROPPED, "reason" => QUEUE_FULL);
     let tracer = Tracer::new(settings.sample_ratio, move |span| {
         if let Err(TrySendError::Full(_)) = sender.try_send(span) {
             full.increment(1);
@@ -104,7 +131,7 @@ impl Service {
         if tokio::time::timeout_at(until, self.flush(&mut batch)).await.is_err() {
             tracing::warn!("the last traces were not exported in time");
         }
-        lost("ended", batch.len() + self.spans.len());
+        lost(ENDED, batch.len() + self.spans.len());
     }
 
     /// Waits for a span, and a little for others.
@@ -169,7 +196,8 @@ impl Service {
             tracing::warn!(
                 error = %problem,
                 collector.url = self.collector.url(),
-                "traces cannot be exported; spans are dropped when too many wait"
+                "traces cannot be exported, and spans are dropped when too many wait: see that the collector runs and takes OTLP \
+                 over HTTP, and that STUDIO_BRAIN_OTEL_ENDPOINT leads to it"
             );
         }
         match problem {
@@ -177,12 +205,12 @@ impl Service {
             Refusal::Some { rejected, .. } => {
                 let rejected = rejected.min(batch.len());
                 metrics::counter!(EXPORTED).increment((batch.len() - rejected) as u64);
-                lost("refused", rejected);
+                lost(REFUSED, rejected);
                 batch.clear();
                 true
             }
             Refusal::All(_) => {
-                lost("refused", batch.len());
+                lost(REFUSED, batch.len());
                 batch.clear();
                 true
             }

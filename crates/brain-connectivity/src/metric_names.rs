@@ -15,6 +15,11 @@ pub const POOL_WAIT_SECONDS: &str = "studio_brain_postgres_pool_wait_seconds";
 /// Callers that got no connection, by `reason`.
 pub const POOL_FAILURES: &str = "studio_brain_postgres_pool_failures_total";
 
+/// Why a caller got no connection, as a label.
+pub(crate) const TIMEOUT: &str = "timeout";
+/// The other reason.
+pub(crate) const REFUSED: &str = "refused";
+
 /// All of them.
 pub const ALL: &[Metric] = &[
     Metric::new(
@@ -54,3 +59,10 @@ pub const ALL: &[Metric] = &[
         "Callers that got no connection to PostgreSQL: `timeout`, or `refused` when there was an answer or none could be reached.",
     ),
 ];
+
+/// Begins the counters at zero, so that their first step is seen to be one. Call it after the recorder is installed.
+pub fn begin() {
+    for reason in [TIMEOUT, REFUSED] {
+        metrics::counter!(POOL_FAILURES, "reason" => reason).increment(0);
+    }
+}

@@ -125,18 +125,18 @@ impl Postgres {
                 Ok(client)
             }
             Ok(Err(PoolError::Backend(error))) => {
-                failed("refused");
+                failed(names::REFUSED);
                 Err(self.located(error.into()))
             }
             Ok(Err(error)) => {
-                failed("refused");
+                failed(names::REFUSED);
                 Err(Error::Unavailable {
                     reason: format!("{error} ({})", self.inner.address),
                     sqlstate: None,
                 })
             }
             Err(_) => {
-                failed("timeout");
+                failed(names::TIMEOUT);
                 Err(self.connection_timed_out())
             }
         }

@@ -46,7 +46,7 @@ impl StreamNames {
     #[must_use]
     pub fn of(&self, tenant: &TenantId, swarm: &SwarmId) -> StreamName {
         let mut crc = crc32fast::Hasher::new();
-        if *tenant != TenantId::single() {
+        if tenant.as_str() != TenantId::SINGLE {
             crc.update(tenant.as_str().as_bytes());
             crc.update(b"/");
         }

@@ -26,7 +26,7 @@ pub use self::{
     run::{Run, RunState, Totals},
     settle::settle,
     state::{Dependent, Key, State},
-    task::{Backoff, DEFAULT_MAX_ATTEMPTS, DependencyPolicy, Lease, Task, TaskStatus, Wait},
+    task::{Attempt, Backoff, DEFAULT_MAX_ATTEMPTS, DependencyPolicy, Lease, Task, TaskStatus, Wait},
 };
 use crate::{
     event::{Context, Event, EventType},
@@ -64,6 +64,8 @@ pub struct FollowUp {
     pub origin: Option<Origin>,
     /// The task that it ends, if it ends one.
     pub ends: Option<TaskId>,
+    /// Who has the task that it is about, or had it until now.
+    pub attempt: Option<Attempt>,
 }
 
 /// What came of an event. The state has been changed already.
@@ -73,6 +75,8 @@ pub struct Decision {
     pub follow_ups: Vec<FollowUp>,
     /// The task that the event itself ends.
     pub ends: Option<TaskId>,
+    /// Who has the task that the event is about, or had it until now.
+    pub attempt: Option<Attempt>,
     /// Why the event changed nothing, when it was meant to.
     pub refusal: Option<Refusal>,
     /// What is worth knowing although it took effect.

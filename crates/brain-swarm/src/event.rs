@@ -40,7 +40,25 @@ pub enum Invalid {
         version: i16,
         /// What does not fit, with the place.
         problem: String,
+        /// Which rule of the schema says so first, as a JSON pointer into the schema; empty where none does.
+        rule: String,
     },
+}
+
+impl Invalid {
+    /// Where, in a form that quotes nothing of what was read: line and column, or the rule of the schema.
+    pub(crate) fn place(&self) -> Option<String> {
+        match self {
+            Self::Malformed(problem) | Self::Envelope(problem) => {
+                let (_, place) = problem.rsplit_once(" at line ")?;
+                let (line, column) = place.split_once(" column ")?;
+                let (line, column): (u32, u32) = (line.parse().ok()?, column.parse().ok()?);
+                Some(format!("line {line} column {column}"))
+            }
+            Self::Schema { rule, .. } => (!rule.is_empty()).then(|| rule.clone()),
+            Self::TooLarge { .. } => None,
+        }
+    }
 }
 
 impl From<InvalidId> for Invalid {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every value of these types may be stored, logged and compared byte for byte without further checks.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::LazyLock};
 
 use serde::{
     Deserialize, Serialize,
@@ -229,7 +229,8 @@ impl TenantId {
     /// The tenant of a system that has only one.
     #[must_use]
     pub fn single() -> Self {
-        Self::trusted(Self::SINGLE)
+        static SINGLE: LazyLock<TenantId> = LazyLock::new(|| TenantId::trusted(TenantId::SINGLE));
+        SINGLE.clone()
     }
 
     /// Its name.
@@ -316,6 +317,12 @@ mod tests {
         assert!(TaskId::new("a\0b").is_err());
         assert!(TaskId::new("x".repeat(MAX_ID_BYTES + 1)).is_err());
         assert!(serde_json::from_str::<SwarmId>("\"\"").is_err());
+    }
+
+    #[test]
+    fn the_single_tenant_is_made_once() {
+        let (one, other) = (TenantId::single(), TenantId::single());
+        assert!(std::ptr::eq(one.as_str(), other.as_str()));
     }
 
     #[test]

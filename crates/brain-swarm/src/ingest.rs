@@ -25,7 +25,7 @@ use self::{fold::Fold, transaction::Transaction};
 use crate::{
     bus::StreamNames,
     dead_letters::{NewDeadLetter, Reason},
-    decide::{Claim, Refusal, Task},
+    decide::{Attempt, Claim, Refusal, Task},
     event::Event,
     ids::{EntryId, EventId, FencingToken, StreamName, SwarmId, TenantId},
     trace::Tracer,
@@ -52,6 +52,8 @@ pub(crate) struct Input {
     pub(crate) fresh: bool,
     /// Inputs of one group are stored together or not at all.
     pub(crate) group: usize,
+    /// Its trace begins with it.
+    pub(crate) root: bool,
     /// The stream entry that brought it, for events from a stream.
     pub(crate) entry: Option<Entry>,
 }
@@ -186,7 +188,7 @@ async fn commit_in(
     batch: &Batch,
 ) -> Result<Committed, Error> {
     let loaded = load::load(transaction, batch).await?;
-    let mut fold = Fold::new(batch, loaded, tracer);
+    let mut fold = Fold::new(batch, loaded);
     let comparisons = fold.comparisons();
     if !comparisons.is_empty() {
         let same = load::compare(transaction, batch, &comparisons).await?;
@@ -246,6 +248,8 @@ struct StoredEvent {
     note: Option<&'static str>,
     /// The trace of the event begins with it.
     root: bool,
+    /// Who has the task that it is about, or had it until then.
+    attempt: Option<Attempt>,
 }
 
 /// A row of `swarm_outbox` in the making.

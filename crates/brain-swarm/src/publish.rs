@@ -33,6 +33,7 @@ use crate::{
     ingest::{ClaimInput, ClaimOutcome, Outcome, Terms},
     relay::RelayQueue,
     schema::Registry,
+    trace::Tracer,
 };
 
 /// How many calls may wait for a commit. One more is told to come back later.
@@ -108,14 +109,16 @@ pub struct Publisher {
     /// Each takes some of the swarms.
     lanes: Arc<[mpsc::Sender<Call>]>,
     schemas: Registry,
+    tracer: Tracer,
     closing: CancellationToken,
 }
 
 impl Publisher {
-    fn new(lanes: Vec<mpsc::Sender<Call>>, schemas: Registry, closing: CancellationToken) -> Self {
+    fn new(lanes: Vec<mpsc::Sender<Call>>, schemas: Registry, tracer: Tracer, closing: CancellationToken) -> Self {
         Self {
             lanes: lanes.into(),
             schemas,
+            tracer,
             closing,
         }
     }
@@ -131,8 +134,10 @@ impl Publisher {
     /// # Errors
     /// Nothing of the call was stored, but for [`Error::Unavailable`], which leaves it open: repeat the call.
     pub async fn publish(&self, events: Vec<Event>) -> Result<Vec<Published>, Error> {
-        let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
-        let answers = self.send(events.clone(), Terms::Record, false, true).await?;
+        let mut events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
+        // While nobody shares them.
+        let roots = events.iter_mut().map(|event| self.tracer.begin(event)).collect();
+        let answers = self.send(events.clone(), roots, Terms::Record, false, true).await?;
         let outcomes: Vec<&Outcome> = answers.iter().map(|answer| &answer.outcome).collect();
         if let Some(error) = conflict(&events, &outcomes) {
             return Err(error);
@@ -141,15 +146,17 @@ impl Publisher {
         Ok(pairs.map(|(event, outcome)| published(event, outcome)).collect())
     }
 
-    /// Hands in calls, each of which takes effect or is refused. `together`: all of them, or none.
+    /// Hands in calls, each of which takes effect or is refused. `together`: all of them, or none. A call begins no trace: it
+    /// belongs to what it speaks of.
     pub(crate) async fn call(&self, events: Vec<Event>, fresh: bool, together: bool) -> Result<Vec<Answer>, Error> {
         let events = events.into_iter().map(Arc::new).collect();
-        self.send(events, Terms::Require, fresh, together).await
+        self.send(events, Vec::new(), Terms::Require, fresh, together).await
     }
 
     async fn send(
         &self,
         events: Vec<Arc<Event>>,
+        roots: Vec<bool>,
         terms: Terms,
         fresh: bool,
         together: bool,
@@ -161,6 +168,7 @@ impl Publisher {
         let (answer, answered) = oneshot::channel();
         let call = EventCall {
             events,
+            roots,
             terms,
             fresh,
             together,

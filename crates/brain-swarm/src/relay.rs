@@ -247,13 +247,12 @@ impl Relay {
     }
 
     async fn send(&self, batch: &RelayBatch) -> Result<(), Error> {
-        let default = TenantId::single();
         let started = self.queue.tracer.is_on().then(SystemTime::now);
         for chunk in batch.entries.chunks(PIPELINE) {
             let pipeline = self.redis.commands().pipeline();
             for (seq, event) in chunk {
                 let mut fields: Vec<(&str, String)> = Vec::with_capacity(5);
-                if event.tenant_id != default {
+                if event.tenant_id.as_str() != TenantId::SINGLE {
                     fields.push((entry::TENANT, event.tenant_id.to_string()));
                 }
                 fields.extend([

@@ -4,6 +4,7 @@
 //! Invariant: a known type has at least version 1, and every schema in the catalogue compiles (a test says so).
 
 mod comparison;
+mod compiled;
 mod document;
 mod registry;
 mod store;
@@ -112,13 +113,16 @@ pub struct Misfit {
     pub place: String,
     /// What is wrong there.
     pub problem: String,
+    /// Which rule of the schema says so, as a JSON pointer into the schema.
+    #[serde(skip)]
+    rule: String,
 }
 
 impl Misfit {
     /// About the payload as a whole.
     fn whole(problem: String) -> Self {
-        let place = String::new();
-        Self { place, problem }
+        let (place, rule) = (String::new(), String::new());
+        Self { place, problem, rule }
     }
 }
 
@@ -128,11 +132,17 @@ pub(crate) fn check(kind: &EventType, version: i16, payload: &Value) -> Result<(
     if found.is_empty() {
         return Ok(());
     }
-    Err(Invalid::Schema {
-        kind: kind.as_str().to_owned(),
+    Err(invalid(kind.as_str(), version, &found))
+}
+
+/// What a payload is in which this does not fit.
+fn invalid(kind: &str, version: i16, found: &[Misfit]) -> Invalid {
+    Invalid::Schema {
+        kind: kind.to_owned(),
         version,
-        problem: told(&found),
-    })
+        problem: told(found),
+        rule: found.first().map(|misfit| misfit.rule.clone()).unwrap_or_default(),
+    }
 }
 
 fn builtin_misfits(kind: &EventType, version: i16, payload: &Value) -> Vec<Misfit> {
@@ -164,6 +174,7 @@ fn builtin_misfits(kind: &EventType, version: i16, payload: &Value) -> Vec<Misfi
         return vec![Misfit {
             place: "/runAt".to_owned(),
             problem: format!("{at:?} is not a time such as 2026-01-02T03:04:05Z: {error}"),
+            rule: "/properties/runAt".to_owned(),
         }];
     }
     ids_in(payload).map_or_else(|error| vec![Misfit::whole(error.to_string())], |()| Vec::new())
@@ -178,6 +189,7 @@ fn misfits(validator: &Validator, payload: &Value) -> Vec<Misfit> {
     let found = errors.map(|error| Misfit {
         place: error.instance_path().to_string(),
         problem: error.to_string().chars().take(200).collect(),
+        rule: error.schema_path().to_string().chars().take(200).collect(),
     });
     found.collect()
 }
@@ -187,7 +199,7 @@ fn told(found: &[Misfit]) -> String {
     let lines: Vec<String> = found
         .iter()
         .take(MAX_PROBLEMS)
-        .map(|Misfit { place, problem }| match place.as_str() {
+        .map(|Misfit { place, problem, .. }| match place.as_str() {
             "" => problem.clone(),
             place => format!("{place}: {problem}"),
         })

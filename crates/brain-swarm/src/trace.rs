@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 pub(crate) use self::attributes::{of_event, of_message};
 pub use self::place::{Hex, Place};
+use crate::event::Event;
 
 /// Where finished spans are told. Clones share it; the default one is off.
 #[derive(Clone, Default)]
@@ -129,6 +130,18 @@ impl Tracer {
         Some(Place::new(trace, sink.span_id(), sampled))
     }
 
+    /// Makes an event that nobody put into a trace the root of a new one, and says whether it did. What is not shared yet is not
+    /// copied.
+    #[must_use]
+    pub(crate) fn begin(&self, event: &mut Arc<Event>) -> bool {
+        if event.context.traceparent.is_some() {
+            return false;
+        }
+        let Some(root) = self.root() else { return false };
+        Arc::make_mut(event).context.traceparent = Some(root.traceparent());
+        true
+    }
+
     /// A new place below another; `None` when nobody listens.
     #[must_use]
     pub fn below(&self, parent: Place) -> Option<Place> {
@@ -176,6 +189,7 @@ mod tests {
     use std::{collections::HashSet, sync::Mutex};
 
     use super::*;
+    use crate::event::Defaults;
 
     fn span(place: Place) -> Span {
         Span {
@@ -230,5 +244,25 @@ mod tests {
         let places = (0..10_000).flat_map(|_| [one.below(root), two.below(root)]);
         let spans: HashSet<[u8; 8]> = places.map(|place| place.unwrap().span()).collect();
         assert_eq!(spans.len(), 20_000);
+    }
+
+    #[test]
+    fn what_nobody_put_into_a_trace_begins_one_without_a_copy() {
+        let mut event = Arc::new(
+            Event::parse(
+                br#"{"id":"e","type":"a.b","swarmId":"s","runId":"r","actorId":"a","createdAt":"2026-01-02T03:04:05Z"}"#,
+                1000,
+                &Defaults::default(),
+            )
+            .unwrap(),
+        );
+        let same = Arc::as_ptr(&event);
+        assert!(!Tracer::default().begin(&mut event) && event.context.traceparent.is_none());
+        let tracer = Tracer::new(1000, |_| {});
+        assert!(tracer.begin(&mut event));
+        let began = event.context.traceparent.clone();
+        assert!(Place::parse(began.as_deref().unwrap().as_bytes()).unwrap().is_sampled());
+        assert!(!tracer.begin(&mut event), "it has one");
+        assert_eq!((Arc::as_ptr(&event), &event.context.traceparent), (same, &began));
     }
 }

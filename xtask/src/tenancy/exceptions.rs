@@ -60,6 +60,21 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         reason: "metrics: how many rows there are and how old the oldest is, and nothing of what is in them",
     },
     Exception {
+        path: "crates/brain-swarm/src/sql/delete_old_quota_windows.sql",
+        tables: &["brain_capability_quota"],
+        reason: "removes windows that are over, of all tenants at once",
+    },
+    Exception {
+        path: "crates/brain-swarm/src/sql/select_kill_switches.sql",
+        tables: &["brain_capability_kill_switches"],
+        reason: "the switch of the installation concerns every tenant; beside it the tenant's own is asked for",
+    },
+    Exception {
+        path: "crates/brain-swarm/src/sql/select_overdue_executions.sql",
+        tables: &["brain_capability_executions"],
+        reason: "the sweep gives up what is overdue, of whichever tenant; each is then changed within its own",
+    },
+    Exception {
         path: "crates/brain-swarm/src/sql/select_schema_changes.sql",
         tables: &["event_schemas"],
         reason: "which tenants registered something since, so that what is remembered of them is forgotten",

@@ -17,6 +17,7 @@ fn all() -> impl Iterator<Item = &'static Metric> {
         brain_http::metric_names::ALL,
         metric_names::ALL,
         brain_connectivity::metric_names::ALL,
+        traces::METRICS,
         OWN,
     ];
     lists.into_iter().flatten()
@@ -76,6 +77,24 @@ fn the_dashboard_asks_for_metrics_that_exist() {
         for name in named {
             assert!(all().any(|metric| series(metric).contains(&name)), "{name} in {query}");
         }
+    }
+}
+
+#[test]
+fn counters_that_alerts_look_at_begin_at_zero() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, describe);
+    let shown = recorder.handle().render();
+    for series in [
+        "studio_brain_postgres_pool_failures_total{reason=\"timeout\"} 0",
+        "studio_brain_postgres_pool_failures_total{reason=\"refused\"} 0",
+        "studio_brain_trace_spans_exported_total 0",
+        "studio_brain_trace_spans_dropped_total{reason=\"queue_full\"} 0",
+        "studio_brain_trace_spans_dropped_total{reason=\"refused\"} 0",
+        "studio_brain_trace_spans_dropped_total{reason=\"ended\"} 0",
+        "studio_brain_dead_letters_total{reason=\"malformed\"} 0",
+    ] {
+        assert!(shown.lines().any(|line| line == series), "{series} is not in\n{shown}");
     }
 }
 

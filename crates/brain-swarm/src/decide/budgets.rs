@@ -126,6 +126,7 @@ pub(super) fn reserved(state: &mut State, event: &Event) -> Decision {
                     payload,
                     origin: Some(origin),
                     ends: None,
+                    attempt: None,
                 }],
                 ..Decision::refused(Refusal::BudgetExhausted)
             };

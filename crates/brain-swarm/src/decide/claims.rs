@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{BudgetState, FollowUp, Lease, ORCHESTRATOR_ROLE, Refusal, State, Task, TaskStatus, Wait, tasks};
+use super::{Attempt, BudgetState, FollowUp, Lease, ORCHESTRATOR_ROLE, Refusal, State, Task, TaskStatus, Wait, tasks};
 use crate::{
     event::EventType,
     ids::{ActorId, TaskId},
@@ -114,6 +114,7 @@ fn start(state: &mut State, claim: &Claim, id: &TaskId, claimed: &mut Claimed) {
             "leaseMs": claim.lease_ms }),
         origin: Some(task.origin.clone()),
         ends: None,
+        attempt: Some(Attempt::of(task)),
     });
     claimed.tasks.push(id.clone());
 }

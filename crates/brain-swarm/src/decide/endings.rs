@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Decision, DependencyPolicy, FollowUp, Origin, Refusal, State, Task, TaskStatus, Wait, number, task_id,
+    Attempt, Decision, DependencyPolicy, FollowUp, Origin, Refusal, State, Task, TaskStatus, Wait, number, task_id,
     tasks::{admit, held},
     text,
 };
@@ -48,6 +48,7 @@ pub(super) fn ended(state: &mut State, event: &Event, status: TaskStatus, itself
             .unwrap_or_else(|| "no reason given".to_owned())
     });
     let mut decision = Decision::default();
+    let attempt = state.task(&id).map(Attempt::of);
     let attempts_left = state.task(&id).is_some_and(|task| task.attempt < task.max_attempts);
     if status == TaskStatus::Failed && !itself && retryable && attempts_left {
         let after = number(&event.payload, "retryAfterMs").map(|ms| SignedDuration::from_millis(ms.max(0)));
@@ -60,6 +61,7 @@ pub(super) fn ended(state: &mut State, event: &Event, status: TaskStatus, itself
     }
     if itself {
         decision.ends = Some(id.clone());
+        decision.attempt = attempt;
     } else if let Some(task) = state.task(&id) {
         let follow_up = terminal(task, status, outputs.as_ref(), error.as_deref(), None);
         decision.follow_ups.push(follow_up);
@@ -114,6 +116,7 @@ pub(super) fn cancelled(state: &mut State, event: &Event) -> Decision {
     let reason = text(&event.payload, "reason").unwrap_or_else(|| format!("{} called it off", event.actor_id));
     let mut decision = Decision {
         ends: Some(id.clone()),
+        attempt: Some(Attempt::of(task)),
         ..Decision::default()
     };
     finish(
@@ -205,6 +208,7 @@ pub(super) fn try_again(
 ) {
     let lost = !matches!(reason, "failed" | "released");
     let given_up = reason == "released" && state.task(id).is_some_and(|task| task.status == TaskStatus::Running);
+    let attempt = state.task(id).map(Attempt::of);
     end_attempt(state, id, reason, error, lost);
     let Some(task) = state.task(id) else { return };
     let delay = delay.unwrap_or_else(|| task.backoff.delay(id, task.attempt));
@@ -219,6 +223,7 @@ pub(super) fn try_again(
         payload,
         origin: origin.cloned(),
         ends: None,
+        attempt,
     });
     state.update(id, |task| {
         task.status = TaskStatus::Created;
@@ -317,5 +322,6 @@ pub(super) fn terminal(
         payload: Value::Object(payload),
         origin,
         ends: Some(task.id.clone()),
+        attempt: Some(Attempt::of(task)),
     }
 }

@@ -124,6 +124,7 @@ pub(super) fn finished(state: &mut State, event: &Event) -> Decision {
         payload: json!({ "runId": event.run_id, "summary": said }),
         origin: None,
         ends: None,
+        attempt: None,
     };
     Decision {
         follow_ups: vec![follow_up],

@@ -243,6 +243,28 @@ impl Task {
     }
 }
 
+/// Who had a task, in which attempt, when something was decided about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Who had it, if anybody.
+    pub agent: Option<ActorId>,
+    /// Which attempt, from 1; 0 before the first.
+    pub number: i32,
+    /// When it began; `None` where nobody was at work.
+    pub begun: Option<Timestamp>,
+}
+
+impl Attempt {
+    /// As the task is now.
+    pub(super) fn of(task: &Task) -> Self {
+        Self {
+            agent: task.assignee.clone().filter(|_| task.status.is_held()),
+            number: task.attempt,
+            begun: task.started_at.filter(|_| task.status == TaskStatus::Running),
+        }
+    }
+}
+
 /// The part of the queue for tasks that want this role and this capability.
 #[must_use]
 pub(super) fn lane(role: Option<&str>, capability: Option<&str>) -> String {

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    Backoff, BudgetState, DEFAULT_MAX_ATTEMPTS, Decision, DependencyPolicy, FollowUp, Origin, Refusal, RunState, State,
-    Task, TaskStatus, Wait, agent_id, endings, number, task_id, text,
+    Attempt, Backoff, BudgetState, DEFAULT_MAX_ATTEMPTS, Decision, DependencyPolicy, FollowUp, Origin, Refusal,
+    RunState, State, Task, TaskStatus, Wait, agent_id, endings, number, task_id, text,
 };
 use crate::{
     event::{Event, EventType},
@@ -253,6 +253,11 @@ pub(super) fn give(state: &mut State, id: &TaskId, origin: Option<&Origin>, foll
             payload,
             origin: origin.cloned(),
             ends: None,
+            attempt: Some(Attempt {
+                agent: Some(agent.clone()),
+                number: task.attempt,
+                begun: None,
+            }),
         });
         hand_over(state, id, agent);
     }
@@ -298,7 +303,10 @@ pub(super) fn assigned(state: &mut State, event: &Event) -> Decision {
         state.update(&id, |task| task.max_attempts = task.max_attempts.max(task.attempt + 1));
     }
     hand_over(state, &id, agent);
-    Decision::default()
+    Decision {
+        attempt: state.task(&id).map(Attempt::of),
+        ..Decision::default()
+    }
 }
 
 /// The task that the actor of `event` may speak of, or why it may not.
@@ -430,7 +438,10 @@ pub(super) fn retry(state: &mut State, event: &Event) -> Decision {
         task.error = None;
         task.max_attempts = task.max_attempts.max(task.attempt + 1);
     });
-    let mut decision = Decision::default();
+    let mut decision = Decision {
+        attempt: state.task(&id).map(Attempt::of),
+        ..Decision::default()
+    };
     admit(state, &id, None, &mut decision.follow_ups);
     decision
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a [`Definition`] is complete enough to be decided about; what is only advisable is the linter's matter.
 
-use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
+use std::{fmt, num::NonZeroU32, str::FromStr, sync::Arc, time::Duration};
 
 use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub const MAX_TIME_LIMIT: Duration = Duration::from_secs(60);
 /// The id of a capability, such as `github.issue.create`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct CapabilityId(std::sync::Arc<str>);
+pub struct CapabilityId(Arc<str>);
 
 /// A text that is no id of a capability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -221,7 +221,7 @@ pub struct Capability {
     pub definition: Definition,
     /// The digest of that.
     pub digest: Digest,
-    validator: Validator,
+    validator: Arc<Validator>,
 }
 
 /// Why a definition cannot be used.
@@ -237,7 +237,7 @@ pub enum Unusable {
 
 impl Capability {
     pub(super) fn new(definition: Definition) -> Result<Self, Unusable> {
-        let validator = Document::new(definition.input_schema.clone())?.compile()?;
+        let validator = Document::new(definition.input_schema.clone())?.validator();
         Ok(Self {
             digest: definition.digest()?,
             definition,

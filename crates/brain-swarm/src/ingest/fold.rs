@@ -17,7 +17,6 @@ use crate::{
     decide::{self, FollowUp, Origin, State},
     event::{Context, Event, EventType},
     ids::{ActorId, EventId},
-    trace::Tracer,
 };
 
 /// Who acts when the brain itself does.
@@ -40,7 +39,6 @@ pub(super) struct Changes {
 
 pub(super) struct Fold<'a> {
     batch: &'a Batch,
-    tracer: &'a Tracer,
     loaded: Loaded,
     same: HashMap<usize, bool>,
     events: Vec<StoredEvent>,
@@ -48,11 +46,10 @@ pub(super) struct Fold<'a> {
 }
 
 impl<'a> Fold<'a> {
-    pub(super) fn new(batch: &'a Batch, loaded: Loaded, tracer: &'a Tracer) -> Self {
+    pub(super) fn new(batch: &'a Batch, loaded: Loaded) -> Self {
         let events = Vec::with_capacity(batch.inputs.len() * 2);
         Self {
             batch,
-            tracer,
             loaded,
             same: HashMap::new(),
             events,
@@ -229,10 +226,6 @@ impl<'a> Fold<'a> {
         if input.terms == Terms::Require {
             event = joined(event, state);
         }
-        let root = begins_a_trace(input).then(|| self.tracer.root()).flatten();
-        if let Some(root) = root {
-            Arc::make_mut(&mut event).context.traceparent = Some(root.traceparent());
-        }
         let decision = decide::decide(state, &event);
         let refused = decision.refusal.filter(|_| input.terms == Terms::Require);
         let note = decision.refusal.or(decision.remark).map(decide::Refusal::note);
@@ -247,11 +240,13 @@ impl<'a> Fold<'a> {
                 event: Arc::clone(&event),
                 entry: input.entry.as_ref().map(|entry| entry.id),
                 note,
-                root: root.is_some(),
+                root: input.root,
+                attempt: decision.attempt,
             });
         }
         let outcome_seq = *last_seq;
-        for follow_up in decision.follow_ups {
+        for mut follow_up in decision.follow_ups {
+            let attempt = follow_up.attempt.take();
             // What follows from an event that is not stored goes back to what it says it does.
             let origin = follow_up.origin.clone();
             let cause = match (&origin, refused) {
@@ -267,6 +262,7 @@ impl<'a> Fold<'a> {
                 entry: None,
                 note: None,
                 root: false,
+                attempt,
             });
         }
         match refused {
@@ -328,7 +324,8 @@ impl<'a> Fold<'a> {
         let Some((last_seq, state)) = self.loaded.swarms.get_mut(key) else {
             return;
         };
-        for follow_up in follow_ups {
+        for mut follow_up in follow_ups {
+            let attempt = follow_up.attempt.take();
             let Some(cause) = follow_up.origin.clone() else {
                 continue;
             };
@@ -340,6 +337,7 @@ impl<'a> Fold<'a> {
                 entry: None,
                 note: None,
                 root: false,
+                attempt,
             });
         }
     }
@@ -364,11 +362,6 @@ fn joined(event: Arc<Event>, state: &State) -> Arc<Event> {
         event.context.tracestate.clone_from(&origin.context.tracestate);
     }
     Arc::new(event)
-}
-
-/// What nobody put into a trace begins one, unless it is a call, which belongs to what it speaks of.
-fn begins_a_trace(input: &Input) -> bool {
-    input.terms == Terms::Record && input.event.context.traceparent.is_none()
 }
 
 fn says_the_same(a: &Event, b: &Event) -> bool {

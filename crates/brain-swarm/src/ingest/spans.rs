@@ -1,7 +1,8 @@
 //! The spans of a committed batch: each event that came in, and what became of tasks.
 //!
 //! Invariants: an event is below the place that it carries, or is the root of its trace where it carries none; what became of
-//! a task is below the event that created it, whoever brought it about.
+//! a task is below the event that created it, whoever brought it about; it names who had the task and in which attempt when it
+//! was decided, whatever the same batch did to the task later.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +12,7 @@ use serde_json::Value as Json;
 use super::{BRAIN_ACTOR, StoredEvent, fold::Changes};
 use crate::{
     bus::StreamNames,
-    decide::{self, Task},
+    decide,
     event::EventType,
     trace::{Kind, Place, Span, Tracer, Value, of_event, of_message},
 };
@@ -95,11 +96,11 @@ fn of_task(tracer: &Tracer, batch: Moment, changes: &Changes, stored: &StoredEve
     let Some((created, place)) = tracer.below_message(task.origin.context.traceparent.as_deref()) else {
         return;
     };
-    let attempt = ended_attempt(stored, task).and_then(|begun| {
+    let attempt = ended_attempt(stored).and_then(|begun| {
         let started = SystemTime::from(begun).min(batch.ended - Duration::from_nanos(1));
         Some((started, tracer.below(created)?))
     });
-    let about = || about_task(stored, task);
+    let about = || about_task(stored);
     if let Some((started, place)) = attempt {
         tracer.tell(place, || Span {
             name: "task attempt".into(),
@@ -127,14 +128,9 @@ fn of_task(tracer: &Tracer, batch: Moment, changes: &Changes, stored: &StoredEve
 }
 
 /// When the attempt began that ended with this event, if one did.
-fn ended_attempt(stored: &StoredEvent, task: &Task) -> Option<Timestamp> {
+fn ended_attempt(stored: &StoredEvent) -> Option<Timestamp> {
     match stored.event.kind {
-        EventType::TaskCompleted => task.started_at,
-        // It is in the history of the task, if there was one.
-        EventType::TaskFailed | EventType::TaskRetrying => {
-            let begun = task.ended_attempts.last()?.get("startedAt")?;
-            begun.as_str()?.parse().ok()
-        }
+        EventType::TaskCompleted | EventType::TaskFailed | EventType::TaskRetrying => stored.attempt.as_ref()?.begun,
         _ => None,
     }
 }
@@ -146,13 +142,13 @@ fn outcome(stored: &StoredEvent) -> Option<&str> {
     reason.and_then(Json::as_str)
 }
 
-fn about_task(stored: &StoredEvent, task: &Task) -> Vec<(&'static str, Value)> {
+fn about_task(stored: &StoredEvent) -> Vec<(&'static str, Value)> {
     let mut attributes = of_event(&stored.event, stored.seq);
-    let said = stored.event.payload.get("attempt").and_then(Json::as_i64);
-    let attempt = said.unwrap_or_else(|| i64::from(task.attempt));
-    attributes.push(("studio_brain.task.attempt", attempt.into()));
-    let agent = task.assignee.as_ref().map(ToString::to_string);
-    attributes.extend(agent.map(|agent| ("studio_brain.agent.id", agent.into())));
+    if let Some(attempt) = &stored.attempt {
+        attributes.push(("studio_brain.task.attempt", i64::from(attempt.number).into()));
+        let agent = attempt.agent.as_ref().map(ToString::to_string);
+        attributes.extend(agent.map(|agent| ("studio_brain.agent.id", agent.into())));
+    }
     // A word of ours; what a person gave as the reason is content.
     let by_brain = stored.event.actor_id.as_str() == BRAIN_ACTOR;
     let outcome = outcome(stored).filter(|_| by_brain).map(str::to_owned);

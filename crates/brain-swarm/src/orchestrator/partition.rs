@@ -289,10 +289,9 @@ impl Partition {
                 parsed => parsed,
             };
             match parsed {
-                Parsed::Event(event) => {
+                Parsed::Event(mut event) => {
                     if let Err(invalid) = self.fits(&event, stop).await? {
-                        let letter =
-                            letters::letter(&self.lease.stream, &raw, Reason::SchemaViolation, invalid.to_string());
+                        let letter = letters::letter(&self.lease.stream, &raw, Reason::SchemaViolation, invalid.into());
                         batch.dead_letters.push(NewDeadLetter {
                             swarm_id: Some(event.swarm_id.clone()),
                             event_id: Some(event.id.clone()),
@@ -301,6 +300,7 @@ impl Partition {
                         });
                         continue;
                     }
+                    let root = self.parts.queue.tracer.begin(&mut event);
                     let entry = Entry {
                         id: raw.id,
                         raw: raw.raw(),
@@ -311,13 +311,14 @@ impl Partition {
                         terms: Terms::Record,
                         fresh: false,
                         group: batch.inputs.len(),
+                        root,
                         entry: Some(entry),
                     });
                 }
-                Parsed::Bad(reason, detail) => {
+                Parsed::Bad(reason, problem) => {
                     batch
                         .dead_letters
-                        .push(letters::letter(&self.lease.stream, &raw, reason, detail))
+                        .push(letters::letter(&self.lease.stream, &raw, reason, problem))
                 }
                 Parsed::Relayed { .. } => {}
             }
@@ -425,7 +426,7 @@ impl Partition {
                     deliveries: entry.deliveries,
                 };
                 let detail = format!("the database refused it {attempts} times: {problem}");
-                let mut letter = letters::letter(&self.lease.stream, &raw, Reason::ApplyFailed, detail);
+                let mut letter = letters::letter(&self.lease.stream, &raw, Reason::ApplyFailed, detail.into());
                 letter.deliveries = i32::try_from(attempts).unwrap_or(i32::MAX);
                 letter.swarm_id = Some(input.event.swarm_id.clone());
                 letter.event_id = Some(input.event.id.clone());

@@ -12,7 +12,7 @@ use brain_connectivity::{postgres, redis, retry::Backoff};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{leases::Lease, partition::Parts, status::ConsumerState};
+use super::{leases::Lease, letters::Problem, partition::Parts, status::ConsumerState};
 use crate::{
     bus::{entry::RawEntry, reader::Reader},
     dead_letters::Reason,
@@ -45,7 +45,7 @@ pub(super) enum Parsed {
         sure: bool,
     },
     Event(Arc<Event>),
-    Bad(Reason, String),
+    Bad(Reason, Problem),
 }
 
 pub(super) fn backoff() -> Backoff {
@@ -206,7 +206,7 @@ fn classify(entry: &RawEntry, marks: &Marks, max_bytes: usize) -> Parsed {
 pub(super) fn parse(entry: &RawEntry, max_bytes: usize) -> Parsed {
     let tenant_id = match entry.tenant() {
         Ok(tenant) => tenant,
-        Err(problem) => return Parsed::Bad(Reason::Malformed, problem.to_string()),
+        Err(problem) => return Parsed::Bad(Reason::Malformed, problem.to_string().into()),
     };
     let Some(json) = entry.event() else {
         let fields: Vec<String> = entry
@@ -217,7 +217,7 @@ pub(super) fn parse(entry: &RawEntry, max_bytes: usize) -> Parsed {
             .collect();
         return Parsed::Bad(
             Reason::Malformed,
-            format!("the entry has no field `event`, only: {}", fields.join(", ")),
+            format!("the entry has no field `event`, only: {}", fields.join(", ")).into(),
         );
     };
     let defaults = Defaults {
@@ -232,7 +232,7 @@ pub(super) fn parse(entry: &RawEntry, max_bytes: usize) -> Parsed {
                 Invalid::TooLarge { .. } => Reason::TooLarge,
                 Invalid::Envelope(_) | Invalid::Schema { .. } => Reason::SchemaViolation,
             };
-            Parsed::Bad(reason, problem.to_string())
+            Parsed::Bad(reason, problem.into())
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Answer {
 
 pub(super) struct EventCall {
     pub(super) events: Vec<Arc<Event>>,
+    /// Which of them begin a trace; those that are not in it do not.
+    pub(super) roots: Vec<bool>,
     pub(super) terms: Terms,
     pub(super) fresh: bool,
     /// All of them are stored, or none.

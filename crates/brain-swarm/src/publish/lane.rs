@@ -257,6 +257,7 @@ impl Lane {
         if !events.is_empty() {
             self.returned.push(Call::Events(EventCall {
                 events,
+                roots: Vec::new(),
                 terms: Terms::Require,
                 fresh: true,
                 together: false,
@@ -311,8 +312,9 @@ fn gather(calls: &[Call]) -> Batch {
     for call in calls {
         match call {
             Call::Events(call) => {
-                for event in &call.events {
-                    batch.inputs.push(input(call, event, group));
+                let roots = call.roots.iter().copied().chain(std::iter::repeat(false));
+                for (event, root) in call.events.iter().zip(roots) {
+                    batch.inputs.push(input(call, event, (group, root)));
                     group += usize::from(!call.together);
                 }
                 group += 1;
@@ -324,12 +326,13 @@ fn gather(calls: &[Call]) -> Batch {
     batch
 }
 
-fn input(call: &EventCall, event: &Arc<Event>, group: usize) -> Input {
+fn input(call: &EventCall, event: &Arc<Event>, (group, root): (usize, bool)) -> Input {
     Input {
         event: Arc::clone(event),
         terms: call.terms,
         fresh: call.fresh,
         group,
+        root,
         entry: None,
     }
 }

@@ -37,7 +37,12 @@ impl Service {
                 )
             })
             .unzip();
-        let publisher = Publisher::new(senders, Registry::new(postgres.clone()), closing.clone());
+        let publisher = Publisher::new(
+            senders,
+            Registry::new(postgres.clone()),
+            relay.tracer.clone(),
+            closing.clone(),
+        );
         let service = Self {
             lanes,
             postgres,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::types::Types;
-use super::document::{Document, escaped};
+use super::document::{Document, check_bounds, escaped};
 
 /// The most problems of one comparison.
 const MAX_PROBLEMS: usize = 100;
@@ -108,11 +108,27 @@ impl fmt::Display for Break {
     }
 }
 
-/// Compares a new version with the one before it.
+/// Compares a new version with the one before it, as that is stored: an earlier version of this program may have taken what this
+/// one does not, and then only nothing can be proven.
 #[must_use]
-pub fn compare(old: &Document, new: &Document, wanted: Compatibility) -> Vec<Break> {
-    let (old, new) = (old.value(), new.value());
+pub fn compare(old: &Value, new: &Document, wanted: Compatibility) -> Vec<Break> {
+    let new = new.value();
     let mut breaks = Vec::new();
+    if wanted == Compatibility::None {
+        return breaks;
+    }
+    // The proof follows references, so it ends only where they do.
+    if let Err(problem) = check_bounds(old) {
+        let direction = match wanted {
+            Compatibility::Forward => Direction::Forward,
+            _ => Direction::Backward,
+        };
+        return vec![Break {
+            direction,
+            place: String::new(),
+            problem: format!("cannot be proven: the version before is not taken any more: {problem}"),
+        }];
+    }
     if matches!(wanted, Compatibility::Backward | Compatibility::Full) {
         breaks.extend(one_way(old, new, Direction::Backward));
     }

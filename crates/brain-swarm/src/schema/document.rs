@@ -6,6 +6,8 @@
 
 mod survey;
 
+use std::sync::Arc;
+
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
@@ -127,6 +129,7 @@ impl InvalidSchema {
 #[derive(Debug, Clone)]
 pub struct Document {
     value: Value,
+    validator: Arc<Validator>,
     subschemas: usize,
     patterns: usize,
     bytes: usize,
@@ -154,20 +157,25 @@ impl Document {
             ));
         }
         let (subschemas, patterns) = Survey::of(&value)?;
-        let document = Self {
+        let validator = Arc::new(compile(&value)?);
+        Ok(Self {
             value,
+            validator,
             subschemas,
             patterns,
             bytes,
-        };
-        document.compile()?;
-        Ok(document)
+        })
     }
 
     /// The schema itself.
     #[must_use]
     pub fn value(&self) -> &Value {
         &self.value
+    }
+
+    /// It, ready for use.
+    pub(crate) fn validator(&self) -> Arc<Validator> {
+        Arc::clone(&self.validator)
     }
 
     /// Against how many subschemas a place of a payload is held, at most.
@@ -179,34 +187,39 @@ impl Document {
     pub(super) fn weight(&self) -> usize {
         8 * self.bytes + 2 * PATTERN_BYTES * self.patterns
     }
+}
 
-    /// Makes it ready for use.
-    pub(crate) fn compile(&self) -> Result<Validator, InvalidSchema> {
-        let mut schema = self.value.clone();
-        if let Some(root) = schema.as_object_mut() {
-            // A name of its own could be the name of something else that references would then lead to.
-            root.remove("$id");
-            root.remove("$schema");
-        }
-        let patterns = PatternOptions::regex()
-            .size_limit(PATTERN_BYTES)
-            .dfa_size_limit(PATTERN_BYTES);
-        jsonschema::options()
-            .with_draft(Draft::Draft202012)
-            .with_pattern_options(patterns)
-            .should_validate_formats(false)
-            .offline()
-            .build(&schema)
-            .map_err(|error| {
-                let mut problem: String = error.to_string().chars().take(200).collect();
-                if problem.ends_with("is not a \"regex\"") {
-                    problem.push_str(
-                        " that runs in linear time; references back, looking around and huge repetitions are not taken",
-                    );
-                }
-                InvalidSchema::at(&error.instance_path().to_string(), problem)
-            })
+/// Whether a schema has the bounds of a document.
+pub(super) fn check_bounds(schema: &Value) -> Result<(), InvalidSchema> {
+    Survey::of(schema).map(drop)
+}
+
+/// Makes a schema ready for use.
+fn compile(value: &Value) -> Result<Validator, InvalidSchema> {
+    let mut schema = value.clone();
+    if let Some(root) = schema.as_object_mut() {
+        // A name of its own could be the name of something else that references would then lead to.
+        root.remove("$id");
+        root.remove("$schema");
     }
+    let patterns = PatternOptions::regex()
+        .size_limit(PATTERN_BYTES)
+        .dfa_size_limit(PATTERN_BYTES);
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_pattern_options(patterns)
+        .should_validate_formats(false)
+        .offline()
+        .build(&schema)
+        .map_err(|error| {
+            let mut problem: String = error.to_string().chars().take(200).collect();
+            if problem.ends_with("is not a \"regex\"") {
+                problem.push_str(
+                    " that runs in linear time; references back, looking around and huge repetitions are not taken",
+                );
+            }
+            InvalidSchema::at(&error.instance_path().to_string(), problem)
+        })
 }
 
 /// Writes numbers as the database gives them back, so that a schema is known again however its numbers are written.
@@ -270,7 +283,7 @@ mod tests {
             "$defs": {"status": {"enum": ["ok", "failed"]}},
         });
         let document = Document::new(schema).unwrap();
-        let validator = document.compile().unwrap();
+        let validator = document.validator();
         assert!(validator.is_valid(&json!({"status": "ok", "$ref": "no uri", "a/b~c": 1, "x-a": null})));
         assert!(!validator.is_valid(&json!({"status": "ok", "more": "text"})));
         assert!(!validator.is_valid(&json!({"status": "late"})));
@@ -307,8 +320,7 @@ mod tests {
     fn patterns_take_linear_time() {
         let validator = Document::new(json!({"properties": {"a": {"pattern": "^(a+)+$"}}}))
             .unwrap()
-            .compile()
-            .unwrap();
+            .validator();
         let began = std::time::Instant::now();
         assert!(!validator.is_valid(&json!({"a": format!("{}!", "a".repeat(100_000))})));
         assert!(began.elapsed() < std::time::Duration::from_secs(5));

@@ -6,15 +6,18 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 use brain_connectivity::postgres::{self, Postgres};
-use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{Misfit, document::Document, misfits};
+use super::{
+    Misfit,
+    compiled::{Compiled, Fit, Ready},
+    misfits,
+};
 use crate::{
     event::{Event, EventType, Invalid},
     ids::TenantId,
@@ -24,10 +27,6 @@ use crate::{
 pub(crate) const NEWS_AFTER: Duration = Duration::from_millis(900);
 /// Of how many tenants the registered types are kept.
 const MAX_TENANTS: usize = 256;
-/// How many compiled schemas are kept.
-const MAX_COMPILED: usize = 1024;
-/// About how much memory they may take together, in bytes.
-const MAX_WEIGHT: usize = 64 * 1024 * 1024;
 /// A check that may take more steps than this is made where it keeps nobody waiting.
 const INLINE_STEPS: usize = 200_000;
 
@@ -42,7 +41,7 @@ pub struct Registry(Arc<Inner>);
 struct Inner {
     postgres: Postgres,
     known: RwLock<Known>,
-    compiled: Mutex<Compiled>,
+    compiled: Compiled<Key>,
     /// Held by whoever asks the database, so that many who publish ask once.
     asking: tokio::sync::Mutex<()>,
 }
@@ -52,22 +51,40 @@ struct Known {
     /// All registrations up to this number are taken into account.
     number: Option<i64>,
     asked: Option<Instant>,
+    /// How often it was forgotten.
+    forgotten: u64,
     tenants: HashMap<TenantId, Arc<Types>>,
 }
 
-#[derive(Default)]
-struct Compiled {
-    entries: HashMap<Key, (Arc<Ready>, u64)>,
-    weight: usize,
-    clock: u64,
+/// What was known when a question was asked.
+#[derive(Clone, Copy)]
+struct Seen {
+    number: Option<i64>,
+    forgotten: u64,
 }
 
-/// A schema that is ready for use.
-struct Ready {
-    /// `None`: this version of the program cannot use what an earlier one has taken.
-    validator: Option<Validator>,
-    subschemas: usize,
-    weight: usize,
+impl Known {
+    /// What is known for as long as nobody forgets it.
+    fn seen(&self) -> Seen {
+        Seen {
+            number: self.number,
+            forgotten: self.forgotten,
+        }
+    }
+
+    fn forget(&mut self) {
+        self.asked = None;
+        self.forgotten += 1;
+    }
+
+    /// Notes an answer to a question of that time. It is no news any more where somebody has registered meanwhile.
+    fn note(&mut self, seen: Seen, asked: Instant, changed: &[TenantId], number: i64) {
+        for tenant in changed {
+            self.tenants.remove(tenant);
+        }
+        self.number = Some(number);
+        self.asked = (self.forgotten == seen.forgotten).then_some(asked);
+    }
 }
 
 impl Registry {
@@ -77,14 +94,14 @@ impl Registry {
         Self(Arc::new(Inner {
             postgres,
             known: RwLock::default(),
-            compiled: Mutex::default(),
+            compiled: Compiled::default(),
             asking: tokio::sync::Mutex::default(),
         }))
     }
 
-    /// The schemas have changed, as far as this process knows.
+    /// The schemas have changed, as far as this process knows. Whoever publishes from now on sees it.
     pub fn forget(&self) {
-        self.0.known.write().unwrap_or_else(PoisonError::into_inner).asked = None;
+        self.0.known.write().unwrap_or_else(PoisonError::into_inner).forget();
     }
 
     /// Holds an event against the schema that it names. Events of types without schemas, and of types that the brain knows
@@ -101,11 +118,7 @@ impl Registry {
         });
         Ok(match checked.await? {
             Fit::Yes => Ok(()),
-            Fit::No(misfits) => Err(Invalid::Schema {
-                kind: name.to_string(),
-                version: event.schema_version,
-                problem: super::told(&misfits),
-            }),
+            Fit::No(misfits) => Err(super::invalid(name, event.schema_version, &misfits)),
         })
     }
 
@@ -159,20 +172,17 @@ impl Registry {
             let problem = "the registered schema cannot be used by this version of the brain";
             return Ok(Fit::No(vec![Misfit::whole(problem.to_owned())]));
         };
-        if steps(payload(held)).saturating_mul(ready.subschemas) <= INLINE_STEPS {
-            return Ok(Fit::of(misfits(validator, payload(held))));
-        }
-        let (aside, held) = (Arc::clone(&ready), Arc::clone(held));
-        let checking = tokio::task::spawn_blocking(move || {
-            let validator = aside.validator.as_ref()?;
-            Some(misfits(validator, payload(&held)))
-        });
-        match checking.await {
-            Ok(found) => Ok(Fit::of(found.unwrap_or_default())),
-            Err(panic) => Err(postgres::Error::Unexpected {
-                reason: format!("a payload could not be checked: {panic}"),
-            }),
-        }
+        let fit = if steps(payload(held)).saturating_mul(ready.subschemas) <= INLINE_STEPS {
+            Fit::found(name, || misfits(validator, payload(held)))
+        } else {
+            let (name, validator, held) = (name.to_owned(), Arc::clone(validator), Arc::clone(held));
+            let checking =
+                tokio::task::spawn_blocking(move || Fit::found(&name, || misfits(&validator, payload(&held))));
+            checking.await.map_err(|error| postgres::Error::Unexpected {
+                reason: format!("a payload could not be checked: {error}"),
+            })?
+        };
+        Ok(fit)
     }
 
     /// The newest version of a type; `None` where it has no schema.
@@ -199,8 +209,8 @@ impl Registry {
     async fn ask(&self, tenant: &TenantId) -> Result<Arc<Types>, postgres::Error> {
         let client = self.0.postgres.client().await?;
         let asked = Instant::now();
-        let number = self.0.known.read().unwrap_or_else(PoisonError::into_inner).number;
-        let (changed, number): (Vec<TenantId>, i64) = match number {
+        let seen = self.0.known.read().unwrap_or_else(PoisonError::into_inner).seen();
+        let (changed, number): (Vec<TenantId>, i64) = match seen.number {
             Some(number) => {
                 let statement = client
                     .prepare_cached(include_str!("../sql/select_schema_changes.sql"))
@@ -216,11 +226,7 @@ impl Registry {
         };
         let known = {
             let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
-            for tenant in &changed {
-                known.tenants.remove(tenant);
-            }
-            known.number = Some(number);
-            known.asked = Some(asked);
+            known.note(seen, asked, &changed, number);
             known.tenants.get(tenant).cloned()
         };
         if let Some(types) = known {
@@ -246,95 +252,21 @@ impl Registry {
 
     async fn ready(&self, tenant: &TenantId, name: &str, version: i16) -> Result<Arc<Ready>, postgres::Error> {
         let key: Key = (tenant.clone(), name.into(), version);
-        let cached = |key: &Key| self.0.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(key);
-        if let Some(ready) = cached(&key) {
-            return Ok(ready);
-        }
-        let _one = self.0.asking.lock().await;
-        if let Some(ready) = cached(&key) {
-            return Ok(ready);
-        }
-        let schema: Option<Value> = {
-            let client = self.0.postgres.client().await?;
-            let select = "SELECT schema FROM event_schemas WHERE tenant_id = $1 AND event_type = $2 AND version = $3";
-            let statement = client.prepare_cached(select).await?;
-            let row = client
-                .query_opt(&statement, &[&tenant.as_str(), &name, &version])
-                .await?;
-            row.map(|row| row.get(0))
-        };
-        let compiling = tokio::task::spawn_blocking(move || Ready::of(schema.unwrap_or_default()));
-        let ready = Arc::new(compiling.await.unwrap_or_else(|_| Ready::unusable()));
-        let mut compiled = self.0.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        compiled.add(key, Arc::clone(&ready));
-        Ok(ready)
-    }
-}
-
-/// Whether a payload fits.
-enum Fit {
-    Yes,
-    No(Vec<Misfit>),
-}
-
-impl Fit {
-    fn of(misfits: Vec<Misfit>) -> Self {
-        if misfits.is_empty() {
-            Self::Yes
-        } else {
-            Self::No(misfits)
-        }
-    }
-}
-
-impl Ready {
-    fn of(schema: Value) -> Self {
-        match Document::new(schema) {
-            Ok(document) => Self {
-                validator: document.compile().ok(),
-                subschemas: document.subschemas(),
-                weight: document.weight(),
-            },
-            Err(problem) => {
-                tracing::error!(error = %problem, "a registered schema cannot be used");
-                Self::unusable()
-            }
-        }
-    }
-
-    fn unusable() -> Self {
-        Self {
-            validator: None,
-            subschemas: 1,
-            weight: 1,
-        }
-    }
-}
-
-impl Compiled {
-    fn get(&mut self, key: &Key) -> Option<Arc<Ready>> {
-        self.clock += 1;
-        let (ready, used) = self.entries.get_mut(key)?;
-        *used = self.clock;
-        Some(Arc::clone(ready))
-    }
-
-    /// Keeps one more, in place of those that were used longest ago where there are too many.
-    fn add(&mut self, key: Key, ready: Arc<Ready>) {
-        self.clock += 1;
-        self.weight += ready.weight;
-        if let Some((before, _)) = self.entries.insert(key, (ready, self.clock)) {
-            self.weight -= before.weight;
-        }
-        while (self.weight > MAX_WEIGHT || self.entries.len() > MAX_COMPILED) && self.entries.len() > 1 {
-            let oldest = self.entries.iter().min_by_key(|(_, (_, used))| *used);
-            let Some(key) = oldest.map(|(key, _)| key.clone()) else {
-                return;
+        let make = async || {
+            let schema: Option<Value> = {
+                let client = self.0.postgres.client().await?;
+                let select =
+                    "SELECT schema FROM event_schemas WHERE tenant_id = $1 AND event_type = $2 AND version = $3";
+                let statement = client.prepare_cached(select).await?;
+                let row = client
+                    .query_opt(&statement, &[&tenant.as_str(), &name, &version])
+                    .await?;
+                row.map(|row| row.get(0))
             };
-            if let Some((gone, _)) = self.entries.remove(&key) {
-                self.weight -= gone.weight;
-            }
-        }
+            let compiling = tokio::task::spawn_blocking(move || Ready::of(schema.unwrap_or_default()));
+            Ok(compiling.await.unwrap_or_else(|_| Ready::unusable()))
+        };
+        self.0.compiled.get(key, make).await
     }
 }
 
@@ -351,26 +283,20 @@ fn steps(value: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn what_is_kept_is_bounded_and_what_is_used_stays() {
-        let mut compiled = Compiled::default();
-        let key = |number: usize| -> Key { (TenantId::single(), format!("a.n{number}").into(), 1) };
-        let heavy = json!({"patternProperties": {"^a": true, "^b": true, "^c": true, "^d": true}});
-        for number in 0..200 {
-            compiled.add(key(number), Arc::new(Ready::of(heavy.clone())));
-            assert!(compiled.get(&key(0)).is_some(), "{number}");
-            assert!(compiled.weight <= MAX_WEIGHT);
-        }
-        assert!(compiled.get(&key(1)).is_none() && compiled.get(&key(199)).is_some());
-        for number in 0..2 * MAX_COMPILED {
-            compiled.add(key(number), Arc::new(Ready::unusable()));
-        }
-        assert!(compiled.entries.len() <= MAX_COMPILED);
-        let sum: usize = compiled.entries.values().map(|(ready, _)| ready.weight).sum();
-        assert_eq!(compiled.weight, sum);
+    fn an_answer_that_was_under_way_does_not_hide_what_was_registered_meanwhile() {
+        let mut known = Known::default();
+        let seen = known.seen();
+        known.note(seen, Instant::now(), &[], 1);
+        assert!(known.asked.is_some());
+        let seen = known.seen();
+        known.forget();
+        known.note(seen, Instant::now(), &[], 1);
+        assert!(known.asked.is_none(), "the next who publishes asks again");
+        let seen = known.seen();
+        known.note(seen, Instant::now(), &[], 2);
+        assert!(known.asked.is_some());
     }
 }

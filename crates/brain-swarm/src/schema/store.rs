@@ -1,13 +1,13 @@
 //! Registering and reading schemas.
 //!
-//! Invariant: registrations of all tenants happen one after the other, so that versions have no gaps and whoever has seen a
-//! number has seen all before it.
+//! Invariants: registrations of all tenants happen one after the other, so that versions have no gaps and whoever has seen a
+//! number has seen all before it; nothing is compiled or compared meanwhile.
 
 use brain_connectivity::postgres::{self, Postgres};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::Row;
 
 use super::{
     comparison::{Break, Compatibility, compare},
@@ -148,8 +148,7 @@ pub enum Fate {
 /// # Errors
 /// [`Error`] says why it could not be registered, but for incompatibilities, which are the answer.
 pub async fn check(postgres: &Postgres, proposal: &Proposal) -> Result<Fate, Error> {
-    let client = postgres.client().await?;
-    fate(&**client, proposal).await
+    fate(postgres, proposal).await
 }
 
 /// Registers a schema; `false` where it was there already. Tell the [`Registry`](super::Registry) afterwards.
@@ -157,28 +156,53 @@ pub async fn check(postgres: &Postgres, proposal: &Proposal) -> Result<Fate, Err
 /// # Errors
 /// [`Error`] says why nothing was registered.
 pub async fn register(postgres: &Postgres, proposal: &Proposal, by: &ActorId) -> Result<(Registered, bool), Error> {
+    // Each round but the last is lost to another version of the type, of which there is a limited number.
+    loop {
+        let (version, against, breaks) = match fate(postgres, proposal).await? {
+            Fate::Known(registered) => return Ok((registered, false)),
+            Fate::New {
+                version,
+                against,
+                breaks,
+            } => (version, against, breaks),
+        };
+        if let Some(against) = against.filter(|_| !breaks.is_empty()) {
+            return Err(Error::Incompatible {
+                compatibility: proposal.compatibility,
+                version: against,
+                breaks,
+            });
+        }
+        if let Some(registered) = insert(postgres, proposal, version, by).await? {
+            return Ok((registered, true));
+        }
+    }
+}
+
+/// Stores a version whose fate is known; `None` where it is not the next one any more.
+async fn insert(
+    postgres: &Postgres,
+    proposal: &Proposal,
+    version: i16,
+    by: &ActorId,
+) -> Result<Option<Registered>, Error> {
     let mut client = postgres.client().await?;
     let transaction = client.transaction().await?;
     // Readers go on; only who registers waits.
     transaction
         .batch_execute("LOCK TABLE event_schemas IN SHARE ROW EXCLUSIVE MODE")
         .await?;
-    let (version, against, breaks) = match fate(&*transaction, proposal).await? {
-        Fate::Known(registered) => return Ok((registered, false)),
-        Fate::New {
-            version,
-            against,
-            breaks,
-        } => (version, against, breaks),
-    };
-    if let Some(against) = against.filter(|_| !breaks.is_empty()) {
-        return Err(Error::Incompatible {
-            compatibility: proposal.compatibility,
-            version: against,
-            breaks,
-        });
-    }
     let Subject { tenant_id, event_type } = &proposal.subject;
+    // A version is never changed: where the newest is the same, so is the fate.
+    let newest =
+        "SELECT coalesce(max(version), 0::smallint) FROM event_schemas WHERE tenant_id = $1 AND event_type = $2";
+    let newest: i16 = transaction
+        .query_one(newest, &[&tenant_id.as_str(), &&**event_type])
+        .await?
+        .get(0);
+    if newest != version - 1 {
+        return Ok(None);
+    }
     if version == 1 {
         let count = "SELECT count(DISTINCT event_type) FROM event_schemas WHERE tenant_id = $1";
         let types: i64 = transaction.query_one(count, &[&tenant_id.as_str()]).await?.get(0);
@@ -210,12 +234,12 @@ pub async fn register(postgres: &Postgres, proposal: &Proposal, by: &ActorId) ->
         created_at: row.get(0),
     };
     transaction.commit().await?;
-    Ok((registered, true))
+    Ok(Some(registered))
 }
 
-async fn fate(client: &impl GenericClient, proposal: &Proposal) -> Result<Fate, Error> {
+async fn fate(postgres: &Postgres, proposal: &Proposal) -> Result<Fate, Error> {
     let event_type = &proposal.subject.event_type;
-    let known = versions_in(client, &proposal.subject).await?;
+    let known = versions(postgres, &proposal.subject).await?;
     let value = proposal.document.value();
     if let Some(version) = proposal.version
         && let Some(there) = known.iter().find(|one| one.version == version)
@@ -248,16 +272,24 @@ async fn fate(client: &impl GenericClient, proposal: &Proposal) -> Result<Fate, 
         return Err(Error::TooMany(problem));
     }
     let breaks = match newest {
-        Some(newest) => {
-            let old = Document::new(newest.schema.clone())?;
-            compare(&old, &proposal.document, proposal.compatibility)
-        }
-        None => Vec::new(),
+        Some(newest) if proposal.compatibility != Compatibility::None => compared(newest, proposal).await?,
+        _ => Vec::new(),
     };
     Ok(Fate::New {
         version: next,
         against: newest.map(|newest| newest.version),
         breaks,
+    })
+}
+
+/// Compares it where nobody is kept waiting.
+async fn compared(newest: &Registered, proposal: &Proposal) -> Result<Vec<Break>, Error> {
+    let (old, new, wanted) = (newest.schema.clone(), proposal.document.clone(), proposal.compatibility);
+    let comparing = tokio::task::spawn_blocking(move || compare(&old, &new, wanted));
+    comparing.await.map_err(|error| {
+        Error::Database(postgres::Error::Unexpected {
+            reason: format!("schemas could not be compared: {error}"),
+        })
     })
 }
 
@@ -267,10 +299,6 @@ async fn fate(client: &impl GenericClient, proposal: &Proposal) -> Result<Fate, 
 /// Those of the database.
 pub async fn versions(postgres: &Postgres, subject: &Subject) -> Result<Vec<Registered>, postgres::Error> {
     let client = postgres.client().await?;
-    Ok(versions_in(&**client, subject).await?)
-}
-
-async fn versions_in(client: &impl GenericClient, subject: &Subject) -> Result<Vec<Registered>, tokio_postgres::Error> {
     let rows = client
         .query(
             include_str!("../sql/select_schema_versions.sql"),

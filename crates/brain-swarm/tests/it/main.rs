@@ -12,5 +12,6 @@ mod schedules;
 mod schemas;
 mod tasks;
 mod tenants;
+mod traces;
 mod worker;
 mod world;

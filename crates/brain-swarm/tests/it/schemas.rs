@@ -140,6 +140,26 @@ async fn tenants_have_schemas_of_their_own() {
     assert_eq!((first.version, new), (1, true));
 }
 
+/// An earlier version of the program may have taken it.
+#[tokio::test]
+async fn a_schema_that_is_not_taken_any_more_has_successors() {
+    let world = World::new().await;
+    let stored = r#"INSERT INTO event_schemas (tenant_id, event_type, version, schema, compatibility, created_by)
+        VALUES ('default', 'sensor.read', 1, '{"requird": ["n"]}', 'none', 'keeper')"#;
+    let client = world.postgres.client().await.unwrap();
+    client.batch_execute(stored).await.unwrap();
+    let mut next = proposal("sensor.read", integer());
+    let refused = register(&world, &next).await.unwrap_err();
+    assert!(matches!(refused, Error::Incompatible { version: 1, .. }), "{refused}");
+    next.compatibility = Compatibility::None;
+    let (second, new) = register(&world, &next).await.unwrap();
+    assert_eq!((second.version, new), (2, true));
+    next.compatibility = Compatibility::Full;
+    next.document = Document::new(json!({"type": "object"})).unwrap();
+    let refused = register(&world, &next).await.unwrap_err();
+    assert!(matches!(refused, Error::Incompatible { version: 2, .. }), "{refused}");
+}
+
 /// Many register at once: versions have no gaps, the same schema is one version, and numbers are seen in order.
 #[tokio::test]
 async fn those_who_register_at_once_agree() {

@@ -344,3 +344,30 @@ fn an_agent_that_is_read_twice_is_listed_once() {
     story.done("agent.lost", PERSON, json!({ "agentId": "a0", "lastSeenAt": before }));
     assert!(!story.state.has_pushed_agents());
 }
+
+#[test]
+fn an_attempt_that_ended_is_of_who_had_it_although_another_has_the_task_now() {
+    let mut story = Story::new();
+    story.done("run.started", 0, json!({}));
+    story.done("task.created", PERSON, json!({ "taskId": "t0" }));
+    story.done("agent.message", 0, json!({ "taskId": "t0", "state": "running" }));
+    story.done("run.started", 1, json!({}));
+    let lost = json!({ "agentId": "a0", "lastSeenAt": "2030-01-01T00:00:00Z" });
+    story.done("agent.lost", PERSON, lost);
+    let told: Vec<(EventType, Option<String>, i32, bool)> = story
+        .settle()
+        .into_iter()
+        .map(|follow_up| {
+            let attempt = follow_up.attempt.unwrap();
+            let agent = attempt.agent.map(|agent| agent.to_string());
+            (follow_up.kind, agent, attempt.number, attempt.begun.is_some())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (EventType::TaskRetrying, Some("a0".to_owned()), 1, true),
+            (EventType::TaskAssigned, Some("a1".to_owned()), 1, false),
+        ]
+    );
+}
