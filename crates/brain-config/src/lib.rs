@@ -24,6 +24,7 @@
 
 mod access;
 mod artifacts;
+mod audit;
 mod bus;
 mod config;
 mod consistency;
@@ -47,6 +48,7 @@ mod telemetry;
 mod valid;
 mod warning;
 
+pub use audit::Audit;
 pub use artifacts::Artifacts;
 pub use bus::{Bus, InvalidStartId, StartId};
 pub use config::Config;
