@@ -14,8 +14,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use brain_config::Config;
-use brain_swarm::{bus, calls, event, ids, orchestrator, publish, relay, retention, schedules, tails};
+use brain_swarm::{audit, bus, calls, event, ids, orchestrator, publish, relay, retention, schedules, tails};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -110,6 +111,10 @@ impl App {
                 pace: retention::Pace::default(),
             })
         });
+        let signer = config.audit.signing_key_file.as_deref().map(audit::Signer::read);
+        let signer = signer
+            .transpose()
+            .context("STUDIO_BRAIN_AUDIT_SIGNING_KEY_FILE cannot be used")?;
         let following = CancellationToken::new();
         let services = brain_http::Services {
             tails: tails::Tails::new(postgres.clone(), queue, following.clone()),
@@ -120,6 +125,7 @@ impl App {
             readiness: Arc::new(dependencies.readiness()),
             orchestrator: handle,
             schedules: bell,
+            audit_signer: signer.clone(),
             metrics: recorder::render(metrics.clone()),
             tracer,
             defaults: event::Defaults {

@@ -7,7 +7,39 @@
 //! gaps; a record is never changed or removed, which the database refuses too.
 
 mod append;
+mod chain;
+pub mod document;
+mod error;
+mod export;
+pub mod keys;
+mod migrations;
+mod read;
 mod record;
+mod signing;
+mod verify;
 
-pub use append::{Error, append};
+pub use append::append;
+pub use chain::{Break, Chain};
+pub use error::Error;
+pub use export::{Export, ExportError, MAX_CHECKPOINTS, Selection};
+pub use migrations::record_migrations;
+pub use read::{MAX_LIMIT, Page, Query, list};
 pub use record::{Actor, ActorKind, ApprovalState, Entry, Metadata, Record, Unwritable};
+pub use signing::{InvalidPublicKey, KeyError, KeyId, PublicKey, Signature, Signer};
+pub use verify::{Place, Refusal, Verified, verify};
+
+use brain_connectivity::postgres::Postgres;
+
+use crate::ids::TenantId;
+
+/// Records what happened already, in a transaction of its own.
+///
+/// # Errors
+/// [`Error`]: nothing is recorded then.
+pub async fn append_after(postgres: &Postgres, tenant: &TenantId, entry: Entry) -> Result<Record, Error> {
+    let mut client = postgres.client().await?;
+    let transaction = client.transaction().await?;
+    let record = append(&transaction, tenant, entry).await?;
+    transaction.commit().await?;
+    Ok(record)
+}

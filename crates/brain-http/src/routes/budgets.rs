@@ -82,9 +82,10 @@ pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request:
     let budget: NewBudget = object::read(&app, request).await?;
     let (run, actor) = (default_run(&app)?, caller.actor(budget.actor_id.clone())?);
     let calls = app.services.calls.clone();
+    let postgres = app.services.postgres.clone();
     let creating = app.to_the_end(async move {
         let budget = calls.create_budget(&scope, (&run, &actor), budget).await?;
-        audit::done(&caller, "budget.create", &scope, &budget.budget_id);
+        audit::done(&postgres, &caller, "budget.create", &scope, (&budget.budget_id, None)).await;
         Ok(budget)
     });
     reply::json(StatusCode::CREATED, &creating.await?)
@@ -113,11 +114,19 @@ pub(crate) async fn raise(
     let actor = caller.actor(given.actor_id)?;
     let (run, calls) = (default_run(&app)?, app.services.calls.clone());
     // The tasks that waited for it go on in batches; a caller that hangs up must not come between them.
+    let postgres = app.services.postgres.clone();
     let raising = app.to_the_end(async move {
         let by = (&run, &actor);
         let raised = calls.raise_budget(&scope, by, &budget, given.max_units, given.reason.as_deref());
         let raised = raised.await?;
-        audit::done(&caller, "budget.raise", &scope, &budget);
+        audit::done(
+            &postgres,
+            &caller,
+            "budget.raise",
+            &scope,
+            (&budget, given.reason.as_deref()),
+        )
+        .await;
         Ok(raised)
     });
     reply::json(StatusCode::OK, &raising.await?)
@@ -137,10 +146,18 @@ pub(crate) async fn stop(
         default_run(&app)?,
         app.services.calls.clone(),
     );
+    let postgres = app.services.postgres.clone();
     let stopping = app.to_the_end(async move {
         let stopped = calls.stop_budget(&scope, (&run, &actor), &budget, order.reason.as_deref());
         let stopped = stopped.await?;
-        audit::done(&caller, "budget.stop", &scope, &budget);
+        audit::done(
+            &postgres,
+            &caller,
+            "budget.stop",
+            &scope,
+            (&budget, order.reason.as_deref()),
+        )
+        .await;
         Ok(stopped)
     });
     reply::json(StatusCode::OK, &stopping.await?)

@@ -101,7 +101,7 @@ pub(crate) async fn replay(
             services.max_event_bytes,
         );
         let replayed = replayed.await?;
-        audit::done(&caller, "dead-letter.replay", &tenant, &id);
+        audit::done(&services.postgres, &caller, "dead-letter.replay", &tenant, (&id, None)).await;
         Ok(replayed)
     };
     events::receipt(vec![app.to_the_end(replay).await?])
@@ -124,7 +124,7 @@ pub(crate) async fn discard(
     let (postgres, tenant) = (app.services.postgres.clone(), caller.tenant_id.clone());
     let dropping = app.to_the_end(async move {
         dead_letters::discard(&postgres, &tenant, id).await?;
-        audit::done(&caller, "dead-letter.drop", &tenant, &id);
+        audit::done(&postgres, &caller, "dead-letter.drop", &tenant, (&id, None)).await;
         Ok(())
     });
     dropping.await?;

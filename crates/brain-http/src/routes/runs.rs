@@ -87,10 +87,18 @@ pub(crate) async fn cancel(
     let order: Order = object::read_any(&app, request).await?;
     let (actor, calls) = (caller.actor(order.actor_id)?, app.services.calls.clone());
     // Its tasks are cancelled in batches; a caller that hangs up must not come between them.
+    let postgres = app.services.postgres.clone();
     let cancelling = app.to_the_end(async move {
         let cancelled = calls.cancel_run(&scope, &run, &actor, order.reason.as_deref());
         let cancelled = cancelled.await?;
-        audit::done(&caller, "run.cancel", &scope, &run);
+        audit::done(
+            &postgres,
+            &caller,
+            "run.cancel",
+            &scope,
+            (&run, order.reason.as_deref()),
+        )
+        .await;
         Ok(cancelled)
     });
     reply::json(StatusCode::OK, &cancelling.await?)
@@ -116,9 +124,10 @@ pub(crate) async fn finish(
     let actor = caller.actor(end.actor_id)?;
     let summary = end.summary.map(Value::Object);
     let calls = app.services.calls.clone();
+    let postgres = app.services.postgres.clone();
     let finishing = app.to_the_end(async move {
         let finished = calls.finish_run(&scope, &run, &actor, summary).await?;
-        audit::done(&caller, "run.finish", &scope, &run);
+        audit::done(&postgres, &caller, "run.finish", &scope, (&run, None)).await;
         Ok(finished)
     });
     reply::json(StatusCode::OK, &finishing.await?)

@@ -1,6 +1,7 @@
 //! The swarm against real servers.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit;
 mod bus;
 mod crowd;
 mod door;

@@ -23,11 +23,19 @@ pub(crate) async fn cancel(
     let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let order: Order = object::read_any(&app, request).await?;
     let (actor, calls) = (caller.actor(order.actor_id)?, app.services.calls.clone());
+    let postgres = app.services.postgres.clone();
     let cancelling = app.to_the_end(async move {
         let changed = calls
             .cancel_task(&scope, &task, &actor, order.reason.as_deref())
             .await?;
-        audit::done(&caller, "task.cancel", &scope, &task);
+        audit::done(
+            &postgres,
+            &caller,
+            "task.cancel",
+            &scope,
+            (&task, order.reason.as_deref()),
+        )
+        .await;
         Ok(changed)
     });
     reply::json(StatusCode::OK, &cancelling.await?)
@@ -51,9 +59,10 @@ pub(crate) async fn reassign(
     let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Reassignment = object::read(&app, request).await?;
     let (actor, calls) = (caller.actor(given.actor_id)?, app.services.calls.clone());
+    let postgres = app.services.postgres.clone();
     let reassigning = app.to_the_end(async move {
         let changed = calls.reassign_task(&scope, &task, &given.agent_id, &actor).await?;
-        audit::done(&caller, "task.reassign", &scope, &task);
+        audit::done(&postgres, &caller, "task.reassign", &scope, (&task, None)).await;
         Ok(changed)
     });
     reply::json(StatusCode::OK, &reassigning.await?)
@@ -76,9 +85,10 @@ pub(crate) async fn retry(
     let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Retry = object::read_any(&app, request).await?;
     let (actor, calls) = (caller.actor(given.actor_id)?, app.services.calls.clone());
+    let postgres = app.services.postgres.clone();
     let retrying = app.to_the_end(async move {
         let changed = calls.retry_task(&scope, &task, &actor).await?;
-        audit::done(&caller, "task.retry", &scope, &task);
+        audit::done(&postgres, &caller, "task.retry", &scope, (&task, None)).await;
         Ok(changed)
     });
     reply::json(StatusCode::OK, &retrying.await?)
