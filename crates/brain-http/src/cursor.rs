@@ -38,6 +38,14 @@ pub(crate) enum List {
     Schemas = b'c',
     /// Records of the audit trail; the position is a number of the chain.
     Audit = b'u',
+    /// Proposals; the position is a proposal's id.
+    Proposals = b'p',
+    /// Delegations; the position is a delegation's id.
+    Delegations = b'g',
+    /// Exemptions; the position is an exemption's id.
+    Exemptions = b'x',
+    /// Quotas; the position is a bucket.
+    Quotas = b'q',
 }
 
 /// A list with its filters: what a cursor is valid for.

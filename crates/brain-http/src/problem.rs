@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use brain_swarm::governance::decide::ReasonCode;
 use serde::Serialize;
 
 pub(crate) use self::{kind::Kind, mapping::shortened};
@@ -32,6 +33,8 @@ struct Inner {
     /// For the log alone.
     cause: Option<Arc<str>>,
     allow: Option<&'static str>,
+    reason_code: Option<ReasonCode>,
+    retry_after: Option<u32>,
 }
 
 /// What is wrong with one item of several.
@@ -58,6 +61,12 @@ pub(crate) struct Document<'a> {
     instance: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [Fault],
+    /// Why governance does not allow it, in one of the stable codes.
+    #[serde(rename = "reasonCode", skip_serializing_if = "Option::is_none")]
+    reason_code: Option<ReasonCode>,
+    /// After how many seconds it may be different, where it is a matter of time.
+    #[serde(rename = "retryAfterSeconds", skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u32>,
 }
 
 impl Problem {
@@ -69,6 +78,8 @@ impl Problem {
             faults: Vec::new(),
             cause: None,
             allow: None,
+            reason_code: None,
+            retry_after: None,
         }))
     }
 
@@ -102,6 +113,13 @@ impl Problem {
         self
     }
 
+    /// Says why governance refuses, and after how many seconds it may be different.
+    pub(crate) fn decided(mut self, code: ReasonCode, retry_after_seconds: Option<u32>) -> Self {
+        self.0.reason_code = Some(code);
+        self.0.retry_after = retry_after_seconds;
+        self
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
     }
@@ -124,6 +142,8 @@ impl Problem {
             detail: &self.0.detail,
             instance: request_id,
             errors: &self.0.faults,
+            reason_code: self.0.reason_code,
+            retry_after_seconds: self.0.retry_after,
         };
         // Text and numbers always serialise.
         serde_json::to_vec(&document).unwrap_or_default()
@@ -135,7 +155,9 @@ impl Problem {
         if let Some(allow) = self.0.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        if let Some(seconds) = self.0.kind.retry_after() {
+        if let Some(seconds) = self.0.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        } else if let Some(seconds) = self.0.kind.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         if self.0.kind == Kind::Unauthorized {

@@ -5,6 +5,7 @@
 pub(crate) mod agents;
 pub(crate) mod audit;
 pub(crate) mod budgets;
+pub(crate) mod capabilities;
 pub(crate) mod dead_letters;
 mod docs;
 pub(crate) mod events;
@@ -25,8 +26,8 @@ use std::{
     time::Duration,
 };
 
-use self::table::{CLAIM, EVENTS, TOKENS};
-pub(crate) use self::{events::HEARTBEAT, table::TABLE};
+pub(crate) use self::events::HEARTBEAT;
+use self::table::{CAPABILITIES, CLAIM, EVENTS, EXECUTE, ROLLBACK, TABLE, TOKENS};
 use axum::{
     Router,
     extract::{Path, rejection::PathRejection},
@@ -79,41 +80,53 @@ pub enum Need {
     Scope(&'static str, &'static str),
 }
 
+/// All routes in the order in which they are looked through.
+fn all() -> impl Iterator<Item = &'static Route> {
+    TABLE.iter().chain(&CAPABILITIES)
+}
+
+/// How many routes there are.
+pub(crate) const COUNT: usize = TABLE.len() + CAPABILITIES.len();
+
 /// Every operation: method, path with names in braces for what varies, and what it asks of its caller. A method HEAD is like GET.
 pub fn operations() -> impl Iterator<Item = (&'static Method, &'static str, Need)> {
-    TABLE.iter().flat_map(|route| {
+    all().flat_map(|route| {
         let operations = route.operations.iter();
         operations.map(|operation| (&operation.method, route.template, operation.need))
     })
 }
 
-/// A route of the table.
+/// A route of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RouteId(usize);
 
 impl RouteId {
-    /// Its place in the table.
+    /// Its place among all, below [`COUNT`].
     pub(crate) fn index(self) -> usize {
         self.0
+    }
+
+    fn route(self) -> &'static Route {
+        match self.0.checked_sub(TABLE.len()) {
+            None => &TABLE[self.0],
+            Some(place) => &CAPABILITIES[place],
+        }
     }
 }
 
 /// The route that a path leads to.
 pub(crate) fn find(path: &str) -> Option<RouteId> {
-    TABLE
-        .iter()
-        .position(|route| matches(route.template, path))
-        .map(RouteId)
+    all().position(|route| matches(route.template, path)).map(RouteId)
 }
 
 /// The template of a route.
 pub(crate) fn template(route: RouteId) -> &'static str {
-    TABLE[route.0].template
+    route.route().template
 }
 
 /// The methods that a route answers to, as the `Allow` header lists them.
 pub(crate) fn allow(route: RouteId) -> &'static str {
-    static LISTS: LazyLock<Vec<String>> = LazyLock::new(|| TABLE.iter().map(allowed).collect());
+    static LISTS: LazyLock<Vec<String>> = LazyLock::new(|| all().map(allowed).collect());
     &LISTS[route.0]
 }
 
@@ -130,7 +143,7 @@ fn allowed(route: &Route) -> String {
 /// What a route needs of those who call it by this method; nothing at all, where it does not answer to it.
 pub(crate) fn need(route: RouteId, method: &Method) -> Option<Need> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
-    let operations = TABLE[route.0].operations;
+    let operations = route.route().operations;
     let operation = operations.iter().find(|operation| operation.method == *method);
     operation.map(|operation| operation.need)
 }
@@ -140,16 +153,25 @@ pub(crate) fn patience(route: Option<RouteId>, method: &Method) -> Duration {
     match route.map(template) {
         Some(CLAIM) => tasks::MAX_WAIT,
         Some(EVENTS) if method == Method::GET => events::MAX_WAIT,
+        Some(EXECUTE | ROLLBACK) => MAX_EXECUTION,
         _ => Duration::ZERO,
     }
 }
 
+/// What an execution may take, its outcome included.
+const MAX_EXECUTION: Duration =
+    brain_swarm::governance::capability::MAX_TIME_LIMIT.saturating_add(Duration::from_secs(10));
+
 /// The longest of them.
-pub(crate) const MAX_PATIENCE: Duration = if tasks::MAX_WAIT.as_millis() > events::MAX_WAIT.as_millis() {
-    tasks::MAX_WAIT
-} else {
-    events::MAX_WAIT
-};
+pub(crate) const MAX_PATIENCE: Duration = longest(longest(tasks::MAX_WAIT, events::MAX_WAIT), MAX_EXECUTION);
+
+const fn longest(one: Duration, other: Duration) -> Duration {
+    if one.as_millis() > other.as_millis() {
+        one
+    } else {
+        other
+    }
+}
 
 /// Whether the answer of an operation holds a secret, so that it is shown once and kept nowhere.
 pub(crate) fn answers_with_a_secret(route: RouteId, method: &Method) -> bool {
@@ -158,17 +180,17 @@ pub(crate) fn answers_with_a_secret(route: RouteId, method: &Method) -> bool {
 
 /// All routes as axum serves them.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let routes = TABLE.iter().fold(Router::new(), |router, route| {
+    let routes = all().fold(Router::new(), |router, route| {
         router.route(route.template, (route.handlers)())
     });
     routes.with_state(app)
 }
 
 /// The one thing that varies in a path.
-type Segment = Result<Path<String>, PathRejection>;
+pub(crate) type Segment = Result<Path<String>, PathRejection>;
 
 /// Reads what varies in a path as what the route calls it.
-fn segment<T>(name: &'static str, segment: Segment) -> Result<T, Problem>
+pub(crate) fn segment<T>(name: &'static str, segment: Segment) -> Result<T, Problem>
 where
     T: FromStr,
     T::Err: Display,
@@ -285,7 +307,7 @@ mod tests {
 
     #[test]
     fn every_route_is_found_by_its_own_path() {
-        for route in &TABLE {
+        for route in all() {
             let path = route.template.replace(['{', '}'], "");
             assert_eq!(find(&path).map(template), Some(route.template));
         }
@@ -294,11 +316,11 @@ mod tests {
     #[test]
     fn only_those_who_ask_to_wait_may_take_longer() {
         let patient = |method| -> Vec<&str> {
-            let routes = TABLE.iter().map(|route| route.template);
+            let routes = all().map(|route| route.template);
             routes.filter(|path| !patience(find(path), &method).is_zero()).collect()
         };
-        assert_eq!(patient(Method::GET), [EVENTS, CLAIM]);
-        assert_eq!(patient(Method::POST), [CLAIM]);
+        assert_eq!(patient(Method::GET), [EVENTS, CLAIM, EXECUTE, ROLLBACK]);
+        assert_eq!(patient(Method::POST), [CLAIM, EXECUTE, ROLLBACK]);
     }
 
     #[test]

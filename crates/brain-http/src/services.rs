@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use brain_connectivity::{health::Health, postgres::Postgres};
 use brain_swarm::{
-    audit::Signer, calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules, tails::Tails,
-    trace::Tracer,
+    audit::Signer, calls::Calls, event::Defaults, governance::Governance, orchestrator, publish::Publisher, schedules,
+    tails::Tails, trace::Tracer,
 };
 use jiff::Timestamp;
 
@@ -20,6 +20,8 @@ pub struct Services {
     pub tails: Tails,
     /// What agents and people ask of a swarm: tasks, agents, runs, budgets.
     pub calls: Calls,
+    /// What may be done to the world outside, and who says so.
+    pub governance: Governance,
     /// Every dependency, for `/health/dependencies`.
     pub health: Arc<Health>,
     /// What must work before requests may come, for `/readyz`.

@@ -40,6 +40,7 @@ impl Role {
         match (resource, action) {
             ("tokens", _) => Self::Admin,
             // Who did what, and why, is not for everybody who works here.
+            (_, "administer") => Self::Admin,
             ("audit", _) => Self::Operator,
             (_, "read") => Self::Viewer,
             (_, "write" | "work") => Self::Agent,
@@ -90,6 +91,7 @@ mod tests {
             ("tokens", "read", Role::Admin),
             ("tokens", "manage", Role::Admin),
             ("audit", "read", Role::Operator),
+            ("capabilities", "administer", Role::Admin),
             ("events", "write", Role::Agent),
             ("tasks", "work", Role::Agent),
             ("tasks", "manage", Role::Operator),

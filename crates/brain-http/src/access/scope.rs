@@ -1,15 +1,18 @@
 //! Scopes: what a token is narrowed to.
 //!
-//! A scope is `resource:action`, where each of them may be `*`. A caller may do what its role allows and, where it has scopes,
+//! A scope is `resource:action`, where each of them may be `*`, or `capability:<id>:execute`, where the id may be `*`. A caller may do what its role allows and, where it has scopes,
 //! what one of them covers too.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
+use brain_swarm::governance::capability::CapabilityId;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The longest scope, in bytes.
-const MAX_BYTES: usize = 64;
+const MAX_BYTES: usize = 96;
+/// The resource of a scope that covers every capability.
+const EVERY_CAPABILITY: &str = "capability:*";
 /// The most scopes of one token.
 const MAX_SCOPES: usize = 64;
 
@@ -18,7 +21,7 @@ const MAX_SCOPES: usize = 64;
 #[serde(try_from = "String", into = "String")]
 pub struct Scope {
     text: Box<str>,
-    /// Where the colon is.
+    /// Where the last colon is.
     colon: usize,
 }
 
@@ -26,7 +29,9 @@ pub struct Scope {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidScope {
     /// It has another form.
-    #[error("a scope is resource:action in lower-case letters and hyphens, such as tasks:work, events:* or *:read")]
+    #[error(
+        "a scope is resource:action in lower-case letters and hyphens, such as tasks:work, events:* or *:read; or capability:<id>:execute"
+    )]
     Form,
     /// There are too many.
     #[error("there are more than 64 scopes")]
@@ -48,7 +53,8 @@ impl Scope {
 
     fn covers(&self, resource: &str, action: &str) -> bool {
         let fits = |part: &str, wanted: &str| part == "*" || part == wanted;
-        fits(self.resource(), resource) && fits(self.action(), action)
+        let every = self.resource() == EVERY_CAPABILITY && resource.starts_with("capability:");
+        (every || fits(self.resource(), resource)) && fits(self.action(), action)
     }
 }
 
@@ -65,7 +71,7 @@ impl JsonSchema for Scope {
         json_schema!({
             "type": "string",
             "maxLength": MAX_BYTES,
-            "pattern": r"^(\*|[a-z-]+):(\*|[a-z-]+)$",
+            "pattern": r"^(\*|[a-z-]+|capability:(\*|[a-z][a-z0-9._-]*)):(\*|[a-z-]+)$",
             "examples": ["tasks:work", "events:*"],
         })
     }
@@ -89,8 +95,12 @@ impl FromStr for Scope {
     type Err = InvalidScope;
 
     fn from_str(text: &str) -> Result<Self, InvalidScope> {
-        let (resource, action) = text.split_once(':').ok_or(InvalidScope::Form)?;
-        if text.len() > MAX_BYTES || !is_word(resource) || !is_word(action) {
+        let (resource, action) = text.rsplit_once(':').ok_or(InvalidScope::Form)?;
+        let known = match resource.strip_prefix("capability:") {
+            Some(id) => id == "*" || id.parse::<CapabilityId>().is_ok(),
+            None => is_word(resource),
+        };
+        if text.len() > MAX_BYTES || !known || !is_word(action) {
             return Err(InvalidScope::Form);
         }
         Ok(Self {
@@ -214,6 +224,16 @@ mod tests {
     }
 
     #[test]
+    fn a_capability_is_covered_by_its_own_scope_and_by_that_of_all() {
+        let one = scopes(&["capability:mail.send:execute"]);
+        assert!(one.cover("capability:mail.send", "execute"));
+        assert!(!one.cover("capability:mail.read", "execute") && !one.cover("tasks", "execute"));
+        let all = scopes(&["capability:*:execute"]);
+        assert!(all.cover("capability:mail.read", "execute") && !all.cover("capabilities", "execute"));
+        assert!(one.within(&all) && !all.within(&one));
+    }
+
+    #[test]
     fn other_texts_are_refused() {
         for wrong in [
             "",
@@ -223,13 +243,15 @@ mod tests {
             ":read",
             "Tasks:read",
             "a:b:c",
+            "capability::execute",
+            "capability:A:execute",
             "tasks:re ad",
             "t*:read",
             "tasks: read",
         ] {
             assert_eq!(wrong.parse::<Scope>(), Err(InvalidScope::Form), "{wrong}");
         }
-        assert!(format!("{}:read", "x".repeat(60)).parse::<Scope>().is_err());
+        assert!(format!("{}:read", "x".repeat(92)).parse::<Scope>().is_err());
     }
 
     proptest! {

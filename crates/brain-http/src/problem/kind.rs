@@ -71,6 +71,8 @@ kinds! {
     Unauthorized, "unauthorized", "Unauthorized", UNAUTHORIZED;
     /// The caller may not do this: its role or its scopes do not cover it.
     Forbidden, "forbidden", "Forbidden", FORBIDDEN;
+    /// Governance does not allow it; `reasonCode` says why.
+    NotAllowed, "not-allowed", "Not allowed", FORBIDDEN;
     /// The Host header names another machine.
     ForbiddenHost, "forbidden-host", "Forbidden host", FORBIDDEN;
     /// A page of an origin that is not allowed asks.
@@ -93,6 +95,8 @@ kinds! {
     SchemaConflict, "schema-conflict", "Schema conflict", CONFLICT;
     /// The schema does not go with the version before.
     IncompatibleSchema, "incompatible-schema", "Incompatible schema", CONFLICT;
+    /// The proposal was executed before.
+    AlreadyExecuted, "already-executed", "Already executed", CONFLICT;
     /// It does not fit with how things stand.
     Refused, "refused", "Refused", CONFLICT;
     /// The first request with this idempotency key is not answered yet.
@@ -188,6 +192,7 @@ mod tests {
         400 urn:studio-brain:problem:invalid-cursor Invalid cursor
         401 urn:studio-brain:problem:unauthorized Unauthorized
         403 urn:studio-brain:problem:forbidden Forbidden
+        403 urn:studio-brain:problem:not-allowed Not allowed
         403 urn:studio-brain:problem:forbidden-host Forbidden host
         403 urn:studio-brain:problem:forbidden-origin Forbidden origin
         404 urn:studio-brain:problem:not-found Not found
@@ -199,6 +204,7 @@ mod tests {
         409 urn:studio-brain:problem:budget-exhausted Budget exhausted
         409 urn:studio-brain:problem:schema-conflict Schema conflict
         409 urn:studio-brain:problem:incompatible-schema Incompatible schema
+        409 urn:studio-brain:problem:already-executed Already executed
         409 urn:studio-brain:problem:refused Refused
         409 urn:studio-brain:problem:request-in-progress Request in progress
         413 urn:studio-brain:problem:body-too-large Body too large

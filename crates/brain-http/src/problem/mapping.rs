@@ -5,7 +5,8 @@
 
 use brain_connectivity::postgres;
 use brain_swarm::{
-    audit, calls, dead_letters, decide::Refusal, event::Invalid, ids::InvalidId, publish, schedules, schema,
+    audit, calls, dead_letters, decide::Refusal, event::Invalid, governance, governance::decide::ReasonCode,
+    ids::InvalidId, publish, schedules, schema,
 };
 
 use super::{Fault, Kind, Problem};
@@ -178,6 +179,32 @@ fn remedy(refusal: Refusal) -> Option<&'static str> {
         Refusal::RunCancelled => "use another run",
         _ => return None,
     })
+}
+
+impl From<governance::Error> for Problem {
+    fn from(error: governance::Error) -> Self {
+        match &error {
+            governance::Error::Refused(refusal) => {
+                let kind = match refusal.code {
+                    ReasonCode::AlreadyExecuted => Kind::AlreadyExecuted,
+                    ReasonCode::RateLimited => Kind::RateLimited,
+                    ReasonCode::RationaleRequired => Kind::InvalidRequest,
+                    _ => Kind::NotAllowed,
+                };
+                Self::new(kind, shortened(&error.to_string())).decided(refusal.code, refusal.retry_after_seconds)
+            }
+            governance::Error::NotFound(..) => Self::new(Kind::NotFound, error.to_string()),
+            governance::Error::Invalid(_) => Self::new(Kind::InvalidRequest, shortened(&error.to_string())),
+            governance::Error::Conflict(_) => Self::new(Kind::Refused, shortened(&error.to_string())),
+            governance::Error::NotCanonical(_) => Self::new(
+                Kind::InvalidRequest,
+                "input: it holds a number that has no canonical form",
+            ),
+            governance::Error::Audit(error) => Self::from(error),
+            governance::Error::Database(error) => Self::from(error),
+            governance::Error::Unreadable(error) => Self::internal(error),
+        }
+    }
 }
 
 impl From<schedules::Invalid> for Problem {

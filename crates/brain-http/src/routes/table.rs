@@ -19,7 +19,11 @@ pub(super) const TOKENS: &str = "/api/tokens";
 /// The path under which tasks are claimed.
 pub(super) const CLAIM: &str = "/api/swarm/tasks/claim";
 
-/// All routes; those that are asked most often come first, and a fixed path before one that varies.
+mod capabilities;
+
+pub(super) use self::capabilities::{CAPABILITIES, EXECUTE, ROLLBACK};
+
+/// All routes but those of capabilities; those that are asked most often come first, and a fixed path before one that varies.
 pub(crate) static TABLE: [Route; 53] = [
     Route {
         template: EVENTS,
