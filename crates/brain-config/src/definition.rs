@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::access::Access;
 use crate::valid::{Valid, Value};
-use crate::{Config, artifacts, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry};
+use crate::{Config, artifacts, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry, webhooks};
 
 /// One variable: what it is called, what it accepts, what it means.
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +118,8 @@ pub enum Section {
     Swarm,
     /// Retention of stored rows.
     Retention,
+    /// Webhooks.
+    Webhooks,
     /// OpenTelemetry export.
     Telemetry,
     /// Skills.
@@ -137,6 +139,7 @@ impl fmt::Display for Section {
             Self::Memory => "Vector memory",
             Self::Swarm => "Swarm",
             Self::Retention => "Retention",
+            Self::Webhooks => "Webhooks",
             Self::Telemetry => "Telemetry",
             Self::Skills => "Skills",
         })
@@ -158,6 +161,7 @@ pub fn definitions() -> &'static [Definition] {
             memory::DEFINITIONS,
             swarm::DEFINITIONS,
             retention::DEFINITIONS,
+            webhooks::DEFINITIONS,
             telemetry::DEFINITIONS,
             skills::DEFINITIONS,
         ]
