@@ -172,7 +172,10 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
-        variables: &["STUDIO_BRAIN_APPROVAL_WEBHOOK_URL", "STUDIO_BRAIN_WEBHOOK_ALLOWED_ADDRESSES"],
+        variables: &[
+            "STUDIO_BRAIN_APPROVAL_WEBHOOK_URL",
+            "STUDIO_BRAIN_WEBHOOK_ALLOWED_ADDRESSES",
+        ],
         broken: |config| {
             let webhooks = &config.webhooks;
             let plain = webhooks.approval_url.as_ref().is_some_and(|url| url.scheme() == "http");

@@ -154,7 +154,14 @@ mod tests {
         assert_eq!(show("::ffff:10.1.2.3").as_deref(), Some("10.1.2.3/32"));
         assert_eq!(show("10.0.0.0/8").as_deref(), Some("10.0.0.0/8"));
         assert_eq!(show("fd00::/8").as_deref(), Some("fd00::/8"));
-        for bad in ["10.0.0.1/8", "::ffff:10.0.0.0/104", "localhost", "10.0.0.0/33", "10.0.0", "*"] {
+        for bad in [
+            "10.0.0.1/8",
+            "::ffff:10.0.0.0/104",
+            "localhost",
+            "10.0.0.0/33",
+            "10.0.0",
+            "*",
+        ] {
             assert_eq!(show(bad), None, "{bad}");
         }
     }

@@ -83,7 +83,10 @@ fn each_variable_changes_its_own_value_and_no_other() {
         };
         let helpers = [
             ("STUDIO_BRAIN_ADMIN_TOKEN", "long-enough-to-be-a-token"),
-            ("STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET", "long-enough-to-sign-requests-with"),
+            (
+                "STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET",
+                "long-enough-to-sign-requests-with",
+            ),
             ("STUDIO_BRAIN_WEBHOOK_ALLOWED_ADDRESSES", "127.0.0.1"),
             ("STUDIO_BRAIN_OTEL_ENDPOINT", "http://127.0.0.1:4318"),
             ("STUDIO_BRAIN_OIDC_AUDIENCE", "studio-brain"),

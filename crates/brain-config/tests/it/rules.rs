@@ -307,7 +307,10 @@ fn variables_that_need_one_another() {
 #[test]
 fn notices_need_a_secret_and_a_way_that_is_allowed() {
     let url = ("STUDIO_BRAIN_APPROVAL_WEBHOOK_URL", "https://hooks.example.org/brain");
-    let secret = ("STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET", "long-enough-to-sign-requests-with");
+    let secret = (
+        "STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET",
+        "long-enough-to-sign-requests-with",
+    );
     assert_eq!(load(&[url, secret]).webhooks.approval_url.unwrap().as_str(), url.1);
     assert_eq!(refused(&[url]), [url.0]);
     let problems = Config::load(&Sources::from_pairs([url])).unwrap_err().to_string();
@@ -328,7 +331,10 @@ fn a_previous_signing_secret_comes_after_another() {
         "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
     );
     assert_eq!(refused(&[previous]), [previous.0]);
-    let secret = ("STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET", "long-enough-to-sign-requests-with");
+    let secret = (
+        "STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET",
+        "long-enough-to-sign-requests-with",
+    );
     assert!(load(&[previous, secret]).webhooks.previous_signing_secret.is_some());
     assert_eq!(refused(&[(secret.0, "too-short")]), [secret.0]);
 }

@@ -11,5 +11,7 @@ mod schedules;
 mod schemas;
 mod tasks;
 mod tenants;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 mod worker;
 mod world;

@@ -39,9 +39,7 @@ pub enum Refused {
     #[error("{0} has more than {MOST_ADDRESSES} addresses")]
     TooMany(String),
     /// An address of it is not public, and not allowed.
-    #[error(
-        "{host} leads to {address}, which is not public; STUDIO_BRAIN_WEBHOOK_ALLOWED_ADDRESSES may allow it"
-    )]
+    #[error("{host} leads to {address}, which is not public; STUDIO_BRAIN_WEBHOOK_ALLOWED_ADDRESSES may allow it")]
     NotPublic {
         /// Host and port as in the URL.
         host: String,
@@ -246,9 +244,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 /// (NAT64) are what they are translated to; everything outside of `2000::/3` is local, reserved, or deprecated.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-        }
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
         // 2001::/23: Teredo, ORCHID, benchmarks and other assignments to protocols. 2001:db8::/32 and 3fff::/20: documentation.
         // 2002::/16: 6to4.
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,

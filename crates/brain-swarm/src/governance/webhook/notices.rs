@@ -260,7 +260,9 @@ impl Service {
             .prepare_cached(include_str!("../../sql/select_next_delivery.sql"))
             .await?;
         let row = client.query_opt(&statement, &[]).await?;
-        Ok(row.map(|row| row.get(0)).map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+        Ok(row
+            .map(|row| row.get(0))
+            .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
     }
 
     /// One attempt with one notice; says whether it was delivered.
@@ -309,7 +311,10 @@ impl Service {
             .await?;
         let tenant = notice.tenant_id.as_str();
         client
-            .execute(&statement, &[&tenant, &notice.id, &notice.attempt, &wait.as_secs_f64(), &error])
+            .execute(
+                &statement,
+                &[&tenant, &notice.id, &notice.attempt, &wait.as_secs_f64(), &error],
+            )
             .await?;
         Ok(())
     }

@@ -102,7 +102,10 @@ mod tests {
     #[test]
     fn a_bad_secret_is_refused_and_none_is_shown() {
         assert_eq!(Keys::new(&"short".into(), None).err(), Some(InvalidSecret));
-        assert_eq!(Keys::new(&SECRET.into(), Some(&"whsec_!".into())).err(), Some(InvalidSecret));
+        assert_eq!(
+            Keys::new(&SECRET.into(), Some(&"whsec_!".into())).err(),
+            Some(InvalidSecret)
+        );
         assert_eq!(format!("{:?}", Keys::new(&SECRET.into(), None)), "Ok(Keys(1))");
     }
 }

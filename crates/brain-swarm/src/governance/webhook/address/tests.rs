@@ -74,7 +74,11 @@ fn judge(url: &str, found: &[&str], allowed: &Allowed) -> Result<Vec<String>, Re
 
 /// The address that a URL without a name leads to.
 async fn literal(url: &str) -> String {
-    let found = Target::parse(url).unwrap().resolve(Duration::from_secs(1)).await.unwrap();
+    let found = Target::parse(url)
+        .unwrap()
+        .resolve(Duration::from_secs(1))
+        .await
+        .unwrap();
     assert_eq!(found.len(), 1);
     found[0].to_string()
 }
@@ -147,12 +151,21 @@ proptest! {
 #[test]
 fn the_metadata_address_and_its_neighbours_are_refused() {
     let none = Allowed::default();
-    for address in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "64:ff9b::a9fe:a9fe"] {
+    for address in [
+        "169.254.169.254",
+        "::ffff:169.254.169.254",
+        "fd00:ec2::254",
+        "64:ff9b::a9fe:a9fe",
+    ] {
         let refused = judge("https://metadata.example/", &[address], &none).unwrap_err();
         assert!(matches!(refused, Refused::NotPublic { .. }), "{address}");
     }
     let public = ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"];
-    let dialled = ["93.184.216.34:443", "[2606:2800:220:1::1]:443", "[64:ff9b::5db8:d822]:443"];
+    let dialled = [
+        "93.184.216.34:443",
+        "[2606:2800:220:1::1]:443",
+        "[64:ff9b::5db8:d822]:443",
+    ];
     assert_eq!(judge("https://example.org/", &public, &none).unwrap(), dialled);
 }
 
@@ -175,20 +188,43 @@ async fn a_number_is_the_address_that_it_is() {
         assert!(matches!(refused, Err(Refused::NotPublic { .. })), "{url}");
     }
     // Not a second lookup, whatever the name would lead to by then.
-    assert_eq!(judge("https://127.1/", &["127.0.0.1"], &allow(&["127.0.0.1/32"])).unwrap(), ["127.0.0.1:443"]);
+    assert_eq!(
+        judge("https://127.1/", &["127.0.0.1"], &allow(&["127.0.0.1/32"])).unwrap(),
+        ["127.0.0.1:443"]
+    );
 }
 
 #[test]
 fn a_url_that_is_none_of_a_webhook_is_refused() {
     let parse = |url: &str| Target::parse(url).map(|target| target.to_string());
-    for url in ["", "example.org", "ftp://example.org/", "file:///etc/passwd", "unix:/run/x", "https://"] {
+    for url in [
+        "",
+        "example.org",
+        "ftp://example.org/",
+        "file:///etc/passwd",
+        "unix:/run/x",
+        "https://",
+    ] {
         assert_eq!(parse(url), Err(Refused::NotUrl), "{url}");
     }
-    for url in ["https://a%00b/", "https://a b/", "https://[::1%25eth0]/", "https://300.1.1.1/", "https://h:65536/"] {
+    for url in [
+        "https://a%00b/",
+        "https://a b/",
+        "https://[::1%25eth0]/",
+        "https://300.1.1.1/",
+        "https://h:65536/",
+    ] {
         assert_eq!(parse(url), Err(Refused::NotUrl), "{url}");
     }
-    assert_eq!(parse(&format!("https://h/{}", "x".repeat(MOST_URL_BYTES))), Err(Refused::NotUrl));
-    for url in ["https://me@example.org/", "https://:secret@example.org/", "https://127.0.0.1@example.org/"] {
+    assert_eq!(
+        parse(&format!("https://h/{}", "x".repeat(MOST_URL_BYTES))),
+        Err(Refused::NotUrl)
+    );
+    for url in [
+        "https://me@example.org/",
+        "https://:secret@example.org/",
+        "https://127.0.0.1@example.org/",
+    ] {
         assert_eq!(parse(url), Err(Refused::Credentials), "{url}");
     }
     assert_eq!(parse("https://example.org/#a"), Err(Refused::Fragment));
@@ -216,7 +252,13 @@ fn a_request_names_what_the_url_names() {
     let target = Target::parse("https://Hooks.Example.:8443/a b?c=d").unwrap();
     assert_eq!(target.path().to_string(), "/a%20b?c=d");
     assert_eq!(target.authority(), "hooks.example.:8443");
-    assert_eq!(target.server_name(), Some(ServerName::try_from("hooks.example").unwrap()));
-    assert_eq!(Target::parse("https://[2001:DB8::1]").unwrap().authority(), "[2001:db8::1]");
+    assert_eq!(
+        target.server_name(),
+        Some(ServerName::try_from("hooks.example").unwrap())
+    );
+    assert_eq!(
+        Target::parse("https://[2001:DB8::1]").unwrap().authority(),
+        "[2001:db8::1]"
+    );
     assert_eq!(format!("{target:?}"), "Target(hooks.example.:8443)");
 }
