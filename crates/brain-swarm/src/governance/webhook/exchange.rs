@@ -89,6 +89,8 @@ pub(super) async fn exchange(
     passing: Passing,
     deadline: Instant,
 ) -> Result<Answer, Failure> {
+    // Let go last: after the connection, when there is one that is cut.
+    let mut passing = Some(passing);
     stream.waits().map_err(unreachable)?;
     let meter = Meter::new(2 * MOST_HEAD_BYTES);
     let wire = Wire {
@@ -116,7 +118,7 @@ pub(super) async fn exchange(
         Ok((status, body))
     });
     let written_by = deadline.min(Instant::now() + WRITE_LIMIT);
-    let (mut passing, mut open) = (Some(passing), true);
+    let mut open = true;
     let ended = loop {
         tokio::select! {
             biased;

@@ -136,12 +136,15 @@ impl Drop for Receiver {
     }
 }
 
+/// When the fence was passed, and when it was let go.
+type Record = Arc<Mutex<Vec<(Instant, Option<Instant>)>>>;
+
 /// A fence that is open or closed, and knows when it was passed and let go.
 #[derive(Default)]
 pub(super) struct Gate {
     pub(super) closed: bool,
     pub(super) slow: Duration,
-    pub(super) record: Arc<Mutex<Vec<(Instant, Option<Instant>)>>>,
+    pub(super) record: Record,
 }
 
 impl Gate {
@@ -157,7 +160,7 @@ impl Gate {
     }
 }
 
-struct Held(Arc<Mutex<Vec<(Instant, Option<Instant>)>>>, usize);
+struct Held(Record, usize);
 
 impl Drop for Held {
     fn drop(&mut self) {
