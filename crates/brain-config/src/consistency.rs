@@ -60,6 +60,7 @@ impl Findings {
 }
 
 const ENDPOINT: &str = "STUDIO_BRAIN_ARTIFACT_STORE_ENDPOINT";
+const SIGNING_SECRET: &str = "STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET";
 const USE_SSL: &str = "STUDIO_BRAIN_ARTIFACT_STORE_USE_SSL";
 
 const RULES: &[Rule] = &[
@@ -157,6 +158,39 @@ const RULES: &[Rule] = &[
             (config.artifacts.use_ssl != encrypted).then_some(Outcome::Problem(
                 "in accord with the scheme of STUDIO_BRAIN_ARTIFACT_STORE_ENDPOINT: \
                  true for https://, false for http://, or not set",
+            ))
+        },
+    },
+    Rule {
+        variables: &["STUDIO_BRAIN_APPROVAL_WEBHOOK_URL", SIGNING_SECRET],
+        broken: |config| {
+            let webhooks = &config.webhooks;
+            (webhooks.approval_url.is_some() && webhooks.signing_secret.is_none()).then_some(Outcome::Problem(
+                "empty while STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET is not set, since notices are signed; \
+                 set STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET too",
+            ))
+        },
+    },
+    Rule {
+        variables: &[
+            "STUDIO_BRAIN_APPROVAL_WEBHOOK_URL",
+            "STUDIO_BRAIN_WEBHOOK_ALLOWED_ADDRESSES",
+        ],
+        broken: |config| {
+            let webhooks = &config.webhooks;
+            let plain = webhooks.approval_url.as_ref().is_some_and(|url| url.scheme() == "http");
+            (plain && webhooks.allowed_addresses.is_empty()).then_some(Outcome::Problem(
+                "an https:// URL unless its address is in STUDIO_BRAIN_WEBHOOK_ALLOWED_ADDRESSES",
+            ))
+        },
+    },
+    Rule {
+        variables: &["STUDIO_BRAIN_WEBHOOK_PREVIOUS_SIGNING_SECRET", SIGNING_SECRET],
+        broken: |config| {
+            let webhooks = &config.webhooks;
+            (webhooks.previous_signing_secret.is_some() && webhooks.signing_secret.is_none()).then_some(Outcome::Problem(
+                "empty while STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET is not set, since it is the secret before that one; \
+                 set STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET",
             ))
         },
     },

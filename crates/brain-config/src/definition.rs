@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::access::Access;
 use crate::valid::{Valid, Value};
 use crate::{
-    Config, artifacts, audit, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry,
+    Config, artifacts, audit, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry, webhooks,
 };
 
 /// One variable: what it is called, what it accepts, what it means.
@@ -122,6 +122,8 @@ pub enum Section {
     Retention,
     /// Audit trail.
     Audit,
+    /// Webhooks.
+    Webhooks,
     /// OpenTelemetry export.
     Telemetry,
     /// Skills.
@@ -142,6 +144,7 @@ impl fmt::Display for Section {
             Self::Swarm => "Swarm",
             Self::Retention => "Retention",
             Self::Audit => "Audit trail",
+            Self::Webhooks => "Webhooks",
             Self::Telemetry => "Telemetry",
             Self::Skills => "Skills",
         })
@@ -164,6 +167,7 @@ pub fn definitions() -> &'static [Definition] {
             swarm::DEFINITIONS,
             retention::DEFINITIONS,
             audit::DEFINITIONS,
+            webhooks::DEFINITIONS,
             telemetry::DEFINITIONS,
             skills::DEFINITIONS,
         ]

@@ -47,6 +47,7 @@ mod swarm;
 mod telemetry;
 mod valid;
 mod warning;
+mod webhooks;
 
 pub use artifacts::Artifacts;
 pub use audit::Audit;
@@ -69,7 +70,9 @@ pub use swarm::Swarm;
 pub use telemetry::Telemetry;
 pub use valid::Valid;
 pub use warning::Warning;
+pub use webhooks::{Webhooks, signing_key};
 
-// The types of two fields, so that a caller needs no direct dependency to read them.
-pub use secrecy::{ExposeSecret, SecretString};
+// The types of some fields, so that a caller needs no direct dependency to read them.
+pub use ipnet::IpNet;
+pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 pub use url::Url;

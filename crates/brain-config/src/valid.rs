@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use url::{Host, Url};
 
+use crate::webhooks::{self, LEAST_SECRET_BYTES, MOST_SECRET_TEXT};
+
 /// The rule for one variable. Its `Display` completes the sentence "must be …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,6 +40,8 @@ pub enum Valid {
     },
     /// A secret of visible ASCII characters, because it travels in an HTTP header.
     Token,
+    /// A secret that requests are signed with.
+    SigningSecret,
     /// An `http` or `https` URL without user name, password, query and fragment.
     HttpUrl,
     /// A path of the file system.
@@ -54,6 +58,8 @@ pub enum Valid {
     RoleMap,
     /// A comma-separated list of host names and addresses.
     Hosts,
+    /// A comma-separated list of addresses and networks.
+    Networks,
     /// A comma-separated list of skills, as `name` or `name@version`.
     SkillReferences,
     /// A comma-separated list of command names.
@@ -76,6 +82,10 @@ impl fmt::Display for Valid {
             Self::Password { empty: true } => f.write_str("any text without NUL, or empty where none is needed"),
             Self::Password { empty: false } => f.write_str("at least one character, without NUL"),
             Self::Token => f.write_str("visible ASCII characters without spaces"),
+            Self::SigningSecret => write!(
+                f,
+                "whsec_ and the base64 of at least {LEAST_SECRET_BYTES} bytes, or {LEAST_SECRET_BYTES} to {MOST_SECRET_TEXT} bytes of text"
+            ),
             Self::HttpUrl => f.write_str("an http:// or https:// URL without user name, password, query or fragment"),
             Self::Path => f.write_str("a path"),
             Self::Bucket => f.write_str(
@@ -94,6 +104,9 @@ impl fmt::Display for Valid {
                 "a comma-separated list of value=role, where a role is viewer, agent, operator or admin",
             ),
             Self::Hosts => f.write_str("a comma-separated list of host names or IP addresses, without scheme or port"),
+            Self::Networks => {
+                f.write_str("a comma-separated list of IP addresses and networks such as 127.0.0.1 or 10.0.0.0/8")
+            }
             Self::SkillReferences => f.write_str("a comma-separated list of name or name@version"),
             Self::Commands => f.write_str("a comma-separated list of command names without spaces"),
         }
@@ -140,11 +153,12 @@ impl Valid {
                 let visible = !trimmed.is_empty() && trimmed.bytes().all(|byte| byte.is_ascii_graphic());
                 visible.then(|| Value::Text(trimmed.to_owned()))
             }
+            Self::SigningSecret => webhooks::signing_key(trimmed).map(|_| Value::Text(trimmed.to_owned())),
             Self::HttpUrl => http_url(trimmed).map(Value::Url),
             Self::Path => path(trimmed),
             Self::Bucket => is_bucket(trimmed).then(|| Value::Text(trimmed.to_owned())),
             // The type of the field has the parser.
-            Self::StreamId => Some(Value::Text(trimmed.to_owned())),
+            Self::StreamId | Self::Networks => Some(Value::Text(trimmed.to_owned())),
             Self::Origins => list(trimmed, origin),
             Self::Issuers => list(trimmed, issuer),
             Self::RoleMap => list(trimmed, role_pair),

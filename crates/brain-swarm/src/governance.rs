@@ -43,6 +43,9 @@ pub use self::{
 /// Makes what carries out a capability.
 pub type MakeExecutor = Box<dyn Fn(&Definition) -> Arc<dyn Executor> + Send + Sync>;
 
+/// Wakes whoever delivers notices.
+pub type Bell = Arc<dyn Fn() + Send + Sync>;
+
 /// What governance works with.
 pub struct Options {
     /// Where everything is kept.
@@ -51,8 +54,8 @@ pub struct Options {
     pub policy: Policy,
     /// Makes what carries out a capability.
     pub executor: MakeExecutor,
-    /// Whether a notice of each proposal that waits for a person is queued.
-    pub notices: bool,
+    /// Rung when the notice of a proposal that waits for a person is stored; none is, where there is no bell.
+    pub notices: Option<Bell>,
     /// Which of several brains this one is.
     pub replica_id: String,
 }
@@ -65,7 +68,7 @@ struct Inner {
     postgres: Postgres,
     policy: Policy,
     executors: HashMap<CapabilityId, Arc<dyn Executor>>,
-    notices: bool,
+    notices: Option<Bell>,
     replica_id: String,
 }
 
@@ -105,3 +108,5 @@ impl Governance {
         &self.0.postgres
     }
 }
+#[cfg(feature = "webhooks")]
+pub mod webhook;

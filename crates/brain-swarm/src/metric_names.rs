@@ -48,6 +48,8 @@ pub const DEAD_LETTERS: &str = "studio_brain_dead_letters_total";
 pub const AGENTS_LOST: &str = "studio_brain_agents_lost_total";
 /// Tasks created by schedules.
 pub const SCHEDULE_FIRINGS: &str = "studio_brain_schedule_firings_total";
+/// Attempts to deliver notices, by `outcome`.
+pub const NOTICES: &str = "studio_brain_notices_total";
 /// Old rows removed, by `kind`.
 pub const PRUNED: &str = "studio_brain_pruned_rows_total";
 
@@ -55,6 +57,8 @@ pub const PRUNED: &str = "studio_brain_pruned_rows_total";
 pub(crate) const CLAIM_OUTCOMES: [&str; 4] = ["tasks", "nothing", "refused", "draining"];
 /// Why a task was taken back, as a label.
 pub(crate) const RECLAIM_REASONS: [&str; 2] = ["lease_expired", "agent_lost"];
+/// How an attempt to deliver a notice ended, as a label.
+const NOTICE_OUTCOMES: [&str; 3] = ["delivered", "failed", "given_up"];
 /// What was before a lease was taken, as a label.
 const TAKEN_AFTER: [&str; 2] = ["release", "expiry"];
 
@@ -146,6 +150,11 @@ pub const ALL: &[Metric] = &[
     counter((AGENTS_LOST, "agents"), &[], "Agents that stopped sending heartbeats."),
     counter((SCHEDULE_FIRINGS, "tasks"), &[], "Tasks created by schedules."),
     counter(
+        (NOTICES, "attempts"),
+        &["outcome"],
+        "Attempts to deliver a notice to a webhook: `delivered`, `failed` and to be tried again, or `given_up` for good.",
+    ),
+    counter(
         (PRUNED, "rows"),
         &["kind"],
         "Rows removed because of their age: `event`, `task`, `run`, `budget` or `dead_letter`.",
@@ -189,6 +198,9 @@ pub fn begin() {
     }
     for outcome in CLAIM_OUTCOMES {
         metrics::counter!(CLAIMS, "outcome" => outcome).increment(0);
+    }
+    for outcome in NOTICE_OUTCOMES {
+        metrics::counter!(NOTICES, "outcome" => outcome).increment(0);
     }
     for name in [
         STREAM_LEASES_LOST,

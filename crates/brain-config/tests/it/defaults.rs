@@ -70,6 +70,8 @@ fn each_variable_changes_its_own_value_and_no_other() {
             Valid::Issuers => "https://issuer.example/realm",
             Valid::RoleMap => "brain-admins=admin",
             Valid::StreamId => "5-1",
+            Valid::SigningSecret => "long-enough-to-sign-requests-with",
+            Valid::Networks => "10.0.0.0/8",
             Valid::Password { .. } | Valid::Token if definition.default.is_empty() => "a-long-other-secret",
             // An empty password is the one change of a set secret that a listing shows.
             Valid::Password { empty: true } => "",
@@ -81,6 +83,11 @@ fn each_variable_changes_its_own_value_and_no_other() {
         };
         let helpers = [
             ("STUDIO_BRAIN_ADMIN_TOKEN", "long-enough-to-be-a-token"),
+            (
+                "STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET",
+                "long-enough-to-sign-requests-with",
+            ),
+            ("STUDIO_BRAIN_WEBHOOK_ALLOWED_ADDRESSES", "127.0.0.1"),
             ("STUDIO_BRAIN_OTEL_ENDPOINT", "http://127.0.0.1:4318"),
             ("STUDIO_BRAIN_OIDC_AUDIENCE", "studio-brain"),
             ("REDIS_PASSWORD", "long-enough"),
@@ -88,6 +95,8 @@ fn each_variable_changes_its_own_value_and_no_other() {
         ];
         let needs = |name: &str| match definition.name {
             "STUDIO_BRAIN_HOST" => name == "STUDIO_BRAIN_ADMIN_TOKEN",
+            "STUDIO_BRAIN_APPROVAL_WEBHOOK_URL" => name.starts_with("STUDIO_BRAIN_WEBHOOK"),
+            "STUDIO_BRAIN_WEBHOOK_PREVIOUS_SIGNING_SECRET" => name == "STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET",
             "STUDIO_BRAIN_OTEL_ENABLED" => name == "STUDIO_BRAIN_OTEL_ENDPOINT",
             "STUDIO_BRAIN_OIDC_ISSUERS" => name == "STUDIO_BRAIN_OIDC_AUDIENCE",
             "REDIS_USERNAME" => name == "REDIS_PASSWORD",

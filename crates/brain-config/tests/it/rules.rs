@@ -303,3 +303,38 @@ fn variables_that_need_one_another() {
         ["STUDIO_BRAIN_EVENT_MAX_BYTES"]
     );
 }
+
+#[test]
+fn notices_need_a_secret_and_a_way_that_is_allowed() {
+    let url = ("STUDIO_BRAIN_APPROVAL_WEBHOOK_URL", "https://hooks.example.org/brain");
+    let secret = (
+        "STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET",
+        "long-enough-to-sign-requests-with",
+    );
+    assert_eq!(load(&[url, secret]).webhooks.approval_url.unwrap().as_str(), url.1);
+    assert_eq!(refused(&[url]), [url.0]);
+    let problems = Config::load(&Sources::from_pairs([url])).unwrap_err().to_string();
+    assert!(problems.contains(secret.0), "{problems}");
+
+    let plain = (url.0, "http://127.0.0.1:9/hook");
+    assert_eq!(refused(&[plain, secret]), [url.0]);
+    let allowed = ("STUDIO_BRAIN_WEBHOOK_ALLOWED_ADDRESSES", "127.0.0.1, fd00::/8");
+    let webhooks = load(&[plain, secret, allowed]).webhooks;
+    let networks: Vec<String> = webhooks.allowed_addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["127.0.0.1/32", "fd00::/8"]);
+}
+
+#[test]
+fn a_previous_signing_secret_comes_after_another() {
+    let previous = (
+        "STUDIO_BRAIN_WEBHOOK_PREVIOUS_SIGNING_SECRET",
+        "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+    );
+    assert_eq!(refused(&[previous]), [previous.0]);
+    let secret = (
+        "STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET",
+        "long-enough-to-sign-requests-with",
+    );
+    assert!(load(&[previous, secret]).webhooks.previous_signing_secret.is_some());
+    assert_eq!(refused(&[(secret.0, "too-short")]), [secret.0]);
+}

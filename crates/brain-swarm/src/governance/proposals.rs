@@ -102,6 +102,9 @@ impl Governance {
         match self.store(&transaction, who, &new, &input, input_hash).await {
             Ok(stored) => {
                 transaction.commit().await?;
+                if let Some(ring) = self.0.notices.as_ref().filter(|_| stored.status == Status::PendingApproval) {
+                    ring();
+                }
                 Ok(stored)
             }
             Err(Error::Refused(refusal)) => {
@@ -185,7 +188,7 @@ impl Governance {
             .await?;
         let stored = store::get(transaction, &who.tenant_id, id).await?;
         let stored = stored.ok_or(Error::NotFound("proposal", id))?;
-        if waits && self.0.notices {
+        if waits && self.0.notices.is_some() {
             self.tell(transaction, &stored).await?;
         }
         let entry = Entry {

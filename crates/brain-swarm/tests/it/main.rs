@@ -14,5 +14,7 @@ mod schemas;
 mod tasks;
 mod tenants;
 mod traces;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 mod worker;
 mod world;

@@ -167,7 +167,7 @@ pub(crate) fn governance(
                 sending,
             })
         }),
-        notices: true,
+        notices: Some(Arc::new(|| {})),
         replica_id: "replica-1".to_owned(),
     })
 }
