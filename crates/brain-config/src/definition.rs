@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::access::Access;
 use crate::valid::{Valid, Value};
 use crate::{
-    Config, artifacts, audit, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry, webhooks,
+    Config, artifacts, audit, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry,
+    webhooks,
 };
 
 /// One variable: what it is called, what it accepts, what it means.

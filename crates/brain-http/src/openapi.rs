@@ -5,6 +5,7 @@
 
 mod audit;
 mod budgets;
+mod capabilities;
 mod dead_letters;
 mod events;
 mod operation;
@@ -48,7 +49,7 @@ const fn described(method: Method, path: &'static str, describe: fn(Operation<'_
 /// What belongs together: its name, what it is, its operations.
 type Group = (&'static str, &'static str, &'static [Described]);
 
-static GROUPS: [Group; 11] = [
+static GROUPS: [Group; 12] = [
     (
         "events",
         "What happened in a swarm: publish, read, follow.",
@@ -62,6 +63,11 @@ static GROUPS: [Group; 11] = [
     ("schemas", "What events of a type must look like.", schemas::OPERATIONS),
     ("dead letters", "What could not be stored.", dead_letters::OPERATIONS),
     ("tokens", "Who may do what.", tokens::OPERATIONS),
+    (
+        "capabilities",
+        "What agents may do to the world outside, and who decides.",
+        capabilities::OPERATIONS,
+    ),
     ("audit", "Who did what, and why.", audit::OPERATIONS),
     (
         "service",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     access::{give, guarded, wish},
     brain::Brain,
-    dead_letters,
+    dead_letters, governance,
     log::Lines,
     matrix::case,
 };
@@ -99,6 +99,7 @@ impl Manager<'_> {
                 "schedule.remove"
             }
             ("POST", "/api/swarm/schemas") => return ("thing.done/1".to_owned(), "schema.register"),
+            ("POST", path) if path.starts_with("/api/capabilities") => return self.govern(path).await,
             ("POST", "/api/tokens") => "token.create",
             ("DELETE", "/api/tokens/{tokenId}") => {
                 let token = give(self.brain, &wish("acme", Role::Viewer)).await;
@@ -107,6 +108,48 @@ impl Manager<'_> {
             _ => panic!("say here what {method} {path} needs to take effect, and call audit::done in its route"),
         };
         (id, action)
+    }
+
+    /// The same, of capabilities.
+    async fn govern(&self, path: &str) -> (String, &'static str) {
+        let made = async |path: &str, body: Value, id: &str| {
+            let path = format!("/api/capabilities{path}");
+            let (status, answer) = self.call(&Method::POST, &path, Some(&body)).await;
+            assert!(status < 300, "{path}: {answer}");
+            answer[id].as_str().unwrap_or_default().to_owned()
+        };
+        let (proposed, proposal) = (governance::proposal("mail.send"), "proposalId");
+        let reason = json!({"reason": governance::WHY});
+        match path.strip_prefix("/api/capabilities").unwrap() {
+            "/policy/kill-switch" => ("off".to_owned(), "capability.kill_switch"),
+            "/policy/exemptions/{exemptionId}/revoke" => {
+                let body = json!({"capabilityId": "mail.send", "expiresInMs": 1000, "reason": governance::WHY});
+                let id = made("/policy/exemptions", body, "exemptionId").await;
+                (id, "capability.exemption.revoke")
+            }
+            "/quotas/{bucket}/reset" => {
+                let id = made("/proposals", governance::proposal("mail.read"), proposal).await;
+                made(&format!("/proposals/{id}/execute"), json!({}), proposal).await;
+                let (_, quotas) = self.call(&Method::GET, "/api/capabilities/quotas", None).await;
+                let bucket = quotas["quotas"][0]["bucket"].as_str().unwrap().to_owned();
+                (bucket, "capability.quota.reset")
+            }
+            "/delegations" => (String::new(), "capability.delegation.create"),
+            "/delegations/{delegationId}/revoke" => {
+                let body = case(&Method::POST, "/api/capabilities/delegations").unwrap().1.unwrap();
+                let id = made("/delegations", body, "delegationId").await;
+                (id, "capability.delegation.revoke")
+            }
+            "/proposals/{proposalId}/approve" => (made("/proposals", proposed, proposal).await, "capability.approve"),
+            "/proposals/{proposalId}/reject" => (made("/proposals", proposed, proposal).await, "capability.reject"),
+            "/proposals/{proposalId}/rollback" => {
+                let id = made("/proposals", proposed, proposal).await;
+                made(&format!("/proposals/{id}/approve"), reason, proposal).await;
+                made(&format!("/proposals/{id}/execute"), json!({}), proposal).await;
+                (id, "capability.rollback")
+            }
+            other => panic!("say here what {other} needs to take effect, and call audit::recorded in its route"),
+        }
     }
 
     async fn letter(&self, number: usize) -> String {
@@ -164,16 +207,28 @@ async fn each_action_that_manages_something_leaves_one_line_and_one_record() {
             answer["tokenId"].clone()
         } else if answer["budgetId"].is_string() {
             answer["budgetId"].clone()
+        } else if answer["delegationId"].is_string() {
+            answer["delegationId"].clone()
         } else {
             json!(id)
         };
         assert_eq!(line["object"], object, "{name}: {line}");
         let (_, page) = manager
-            .call(&Method::GET, "/api/capabilities/audit?limit=1", None)
+            .call(
+                &Method::GET,
+                &format!("/api/capabilities/audit?limit=1&actionPrefix={action}"),
+                None,
+            )
             .await;
         let record = &page["records"][0];
         assert_eq!(record["action"], action, "{name}: {record}");
-        assert_eq!(record["target"], object, "{name}: {record}");
+        // A switch has the name of its tenant.
+        let target = if action == "capability.kill_switch" {
+            json!("acme")
+        } else {
+            object
+        };
+        assert_eq!(record["target"], target, "{name}: {record}");
         assert_eq!(record["actorId"], principal.as_str(), "{name}: {record}");
         assert_eq!(record["tenantId"], "acme", "{name}: {record}");
         assert_eq!(

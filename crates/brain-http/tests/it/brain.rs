@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::shown;
+use crate::{governance, shown};
 
 /// One recorder for all tests of a process.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
@@ -78,7 +78,9 @@ impl Setup {
         );
         // Ends with the runtime of the test.
         let tails = Tails::new(postgres.clone(), relay.clone(), CancellationToken::new());
+        let governance = governance::of(&config, postgres.clone());
         let services = Services {
+            governance,
             postgres,
             tails,
             publisher,

@@ -11,6 +11,7 @@ mod claims;
 mod cloud_events;
 mod dead_letters;
 mod every_answer;
+mod governance;
 mod headers;
 mod health;
 mod hostile;

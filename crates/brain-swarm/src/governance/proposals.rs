@@ -102,7 +102,12 @@ impl Governance {
         match self.store(&transaction, who, &new, &input, input_hash).await {
             Ok(stored) => {
                 transaction.commit().await?;
-                if let Some(ring) = self.0.notices.as_ref().filter(|_| stored.status == Status::PendingApproval) {
+                if let Some(ring) = self
+                    .0
+                    .notices
+                    .as_ref()
+                    .filter(|_| stored.status == Status::PendingApproval)
+                {
                     ring();
                 }
                 Ok(stored)
