@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Artifacts, Audit, Bus, Loaded, Log, Memory, Postgres, Problems, RedactedEntry, Redis, Retention, Server, Skills, Source,
-    Sources, Swarm, Telemetry, definitions, load, redacted,
+    Artifacts, Audit, Bus, Loaded, Log, Memory, Postgres, Problems, RedactedEntry, Redis, Retention, Server, Skills,
+    Source, Sources, Swarm, Telemetry, definitions, load, redacted,
 };
 
 /// The whole configuration: valid values only, ready to be handed out section by section.

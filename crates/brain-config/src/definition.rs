@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::access::Access;
 use crate::valid::{Valid, Value};
-use crate::{Config, artifacts, audit, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry};
+use crate::{
+    Config, artifacts, audit, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry,
+};
 
 /// One variable: what it is called, what it accepts, what it means.
 #[derive(Debug, Clone, Copy)]

@@ -48,8 +48,8 @@ mod telemetry;
 mod valid;
 mod warning;
 
-pub use audit::Audit;
 pub use artifacts::Artifacts;
+pub use audit::Audit;
 pub use bus::{Bus, InvalidStartId, StartId};
 pub use config::Config;
 pub use definition::{Definition, Section, definition, definitions};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use brain_connectivity::{health::Health, postgres::Postgres};
 use brain_swarm::{
-    audit::Signer, calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules, tails::Tails, trace::Tracer,
+    audit::Signer, calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules, tails::Tails,
+    trace::Tracer,
 };
 use jiff::Timestamp;
 

@@ -163,7 +163,13 @@ pub async fn create(postgres: &Postgres, new: &NewToken) -> Result<(StoredToken,
         .with("scopes", scopes)
         .with("bound", stored.bound)
         .maybe("expiresAt", stored.expires_at);
-    record(&transaction, (CREATED, &new.created_by), (&new.tenant_id, token.id()), what).await?;
+    record(
+        &transaction,
+        (CREATED, &new.created_by),
+        (&new.tenant_id, token.id()),
+        what,
+    )
+    .await?;
     transaction.commit().await?;
     Ok((stored, token))
 }

@@ -4,7 +4,9 @@
 //! said is the cause, for the log.
 
 use brain_connectivity::postgres;
-use brain_swarm::{audit, calls, dead_letters, decide::Refusal, event::Invalid, ids::InvalidId, publish, schedules, schema};
+use brain_swarm::{
+    audit, calls, dead_letters, decide::Refusal, event::Invalid, ids::InvalidId, publish, schedules, schema,
+};
 
 use super::{Fault, Kind, Problem};
 
@@ -75,7 +77,9 @@ impl From<&audit::Error> for Problem {
     fn from(error: &audit::Error) -> Self {
         match error {
             audit::Error::Database(error) => Self::from(error),
-            audit::Error::Unwritable(_) | audit::Error::Broken(_) | audit::Error::Unreadable(..) => Self::internal(error),
+            audit::Error::Unwritable(_) | audit::Error::Broken(_) | audit::Error::Unreadable(..) => {
+                Self::internal(error)
+            }
         }
     }
 }

@@ -86,7 +86,10 @@ pub(crate) async fn export(
         to: query.get("toSeq")?,
     };
     let place = Arc::clone(&app.exports).try_acquire_owned().map_err(|_| {
-        let detail = format!("{} exports are under way, and no more are made at once", App::MAX_EXPORTS);
+        let detail = format!(
+            "{} exports are under way, and no more are made at once",
+            App::MAX_EXPORTS
+        );
         Problem::new(Kind::Overloaded, detail)
     })?;
     let services = &app.services;

@@ -119,7 +119,14 @@ pub(crate) async fn raise(
         let by = (&run, &actor);
         let raised = calls.raise_budget(&scope, by, &budget, given.max_units, given.reason.as_deref());
         let raised = raised.await?;
-        audit::done(&postgres, &caller, "budget.raise", &scope, (&budget, given.reason.as_deref())).await;
+        audit::done(
+            &postgres,
+            &caller,
+            "budget.raise",
+            &scope,
+            (&budget, given.reason.as_deref()),
+        )
+        .await;
         Ok(raised)
     });
     reply::json(StatusCode::OK, &raising.await?)
@@ -143,7 +150,14 @@ pub(crate) async fn stop(
     let stopping = app.to_the_end(async move {
         let stopped = calls.stop_budget(&scope, (&run, &actor), &budget, order.reason.as_deref());
         let stopped = stopped.await?;
-        audit::done(&postgres, &caller, "budget.stop", &scope, (&budget, order.reason.as_deref())).await;
+        audit::done(
+            &postgres,
+            &caller,
+            "budget.stop",
+            &scope,
+            (&budget, order.reason.as_deref()),
+        )
+        .await;
         Ok(stopped)
     });
     reply::json(StatusCode::OK, &stopping.await?)

@@ -91,7 +91,14 @@ pub(crate) async fn cancel(
     let cancelling = app.to_the_end(async move {
         let cancelled = calls.cancel_run(&scope, &run, &actor, order.reason.as_deref());
         let cancelled = cancelled.await?;
-        audit::done(&postgres, &caller, "run.cancel", &scope, (&run, order.reason.as_deref())).await;
+        audit::done(
+            &postgres,
+            &caller,
+            "run.cancel",
+            &scope,
+            (&run, order.reason.as_deref()),
+        )
+        .await;
         Ok(cancelled)
     });
     reply::json(StatusCode::OK, &cancelling.await?)

@@ -118,7 +118,14 @@ pub(crate) async fn put(
             service.ring();
         }
         let place = (&key.tenant_id, &key.swarm_id);
-        audit::done(&services.postgres, &caller, "schedule.put", place, (&key.schedule_id, None)).await;
+        audit::done(
+            &services.postgres,
+            &caller,
+            "schedule.put",
+            place,
+            (&key.schedule_id, None),
+        )
+        .await;
         Ok(stored)
     });
     reply::json(StatusCode::OK, &stored.await?)

@@ -8,8 +8,8 @@ use axum::{
 };
 
 use super::{
-    Need, Operation, Route, agents, audit, budgets, dead_letters, docs, events, health, messages, runs, schedules, schemas,
-    status, tasks, tokens,
+    Need, Operation, Route, agents, audit, budgets, dead_letters, docs, events, health, messages, runs, schedules,
+    schemas, status, tasks, tokens,
 };
 
 /// The path of the events.

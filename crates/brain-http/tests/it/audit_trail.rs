@@ -89,7 +89,12 @@ async fn a_tenant_sees_its_own_trail_alone() {
     assert_eq!(theirs["records"][0]["tenantId"], "stranger");
     // A cursor carries no tenant with it.
     let cursor = get(&brain, &format!("{AUDIT}?limit=3"), &token).await.1["nextCursor"].clone();
-    let (_, page) = get(&brain, &format!("{AUDIT}?limit=3&cursor={}", cursor.as_str().unwrap()), &stranger).await;
+    let (_, page) = get(
+        &brain,
+        &format!("{AUDIT}?limit=3&cursor={}", cursor.as_str().unwrap()),
+        &stranger,
+    )
+    .await;
     assert_eq!(seqs(&page), [1]);
     let export = export(&brain, "", &stranger).await.unwrap();
     assert!(!export.windows(4).any(|bytes| bytes == b"acme"));
@@ -112,10 +117,11 @@ fn verified(export: &[u8], signer: Option<&audit::Signer>) -> Result<Verified, R
 
 #[tokio::test]
 async fn an_export_is_verified_without_the_server() {
-    let directory = tempfile::tempdir().unwrap();
-    let signer = audit::Signer::generate(&directory.path().join("key")).unwrap();
-    let other = audit::Signer::generate(&directory.path().join("other")).unwrap();
-    let mut setup = Setup::guarded().await;
+    let directory = brain_testkit::scratch_dir();
+    let signer = audit::Signer::generate(&directory.join("key")).unwrap();
+    let other = audit::Signer::generate(&directory.join("other")).unwrap();
+    let mut setup = Setup::new().await;
+    setup.config.server.auth_required = true;
     setup.services.audit_signer = Some(signer.clone());
     let brain = setup.start();
     let token = busy(&brain).await;
@@ -128,7 +134,13 @@ async fn an_export_is_verified_without_the_server() {
     let part = export(&brain, "?fromSeq=3&toSeq=5", &token).await.unwrap();
     let proof = verified(&part, Some(&signer)).unwrap();
     assert_eq!((proof.first_seq, proof.last_seq), (3, 5));
-    for wrong in ["?fromSeq=8", "?fromSeq=0", "?fromSeq=3&toSeq=2", "?toSeq=x", "?toSeq=-1"] {
+    for wrong in [
+        "?fromSeq=8",
+        "?fromSeq=0",
+        "?fromSeq=3&toSeq=2",
+        "?toSeq=x",
+        "?toSeq=-1",
+    ] {
         let problem = export(&brain, wrong, &token).await.unwrap_err();
         assert_eq!(problem["status"], 400, "{wrong}: {problem}");
     }

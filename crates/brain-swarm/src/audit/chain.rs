@@ -249,10 +249,7 @@ mod tests {
         for (found, expected) in [
             (broken(|rows| rows[4].target.push('x')), Break::Changed { seq: 5 }),
             (broken(|rows| drop(rows.remove(4))), Break::Missing { seq: 5 }),
-            (
-                broken(|rows| rows.swap(4, 5)),
-                Break::Misplaced { seq: 5, found: 6 },
-            ),
+            (broken(|rows| rows.swap(4, 5)), Break::Misplaced { seq: 5, found: 6 }),
             (broken(|rows| rows.swap(4, 7)), Break::Missing { seq: 5 }),
             (
                 broken(|rows| rows.insert(4, rows[3].clone())),

@@ -92,7 +92,9 @@ pub struct Export {
 
 impl std::fmt::Debug for Export {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Export").field("manifest", &self.manifest).finish_non_exhaustive()
+        f.debug_struct("Export")
+            .field("manifest", &self.manifest)
+            .finish_non_exhaustive()
     }
 }
 

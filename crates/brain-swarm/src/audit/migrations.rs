@@ -37,11 +37,7 @@ pub async fn record_migrations(postgres: &Postgres) -> Result<usize, Error> {
             metadata: Metadata::default()
                 .with("checksum", row.get::<_, &str>("checksum"))
                 .with("appliedAt", row.get::<_, Timestamp>("applied_at")),
-            ..Entry::new(
-                Actor::system("migrations"),
-                ACTION,
-                row.get::<_, &str>("file_name"),
-            )
+            ..Entry::new(Actor::system("migrations"), ACTION, row.get::<_, &str>("file_name"))
         };
         append(&transaction, &tenant, entry).await?;
     }

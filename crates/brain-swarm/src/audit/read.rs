@@ -68,7 +68,11 @@ pub async fn list(postgres: &Postgres, query: &Query) -> Result<Page, Error> {
         )
         .await?;
     let more = rows.len() > wanted;
-    let records: Result<Vec<Record>, Error> = rows.iter().take(wanted).map(|row| read(row, &query.tenant_id)).collect();
+    let records: Result<Vec<Record>, Error> = rows
+        .iter()
+        .take(wanted)
+        .map(|row| read(row, &query.tenant_id))
+        .collect();
     let records = records?;
     Ok(Page {
         next: records.last().filter(|_| more).map(|record| record.seq),
@@ -93,7 +97,8 @@ pub(crate) fn read(row: &Row, tenant: &TenantId) -> Result<Record, Error> {
     let digest = |column: &str| Digest::try_from(row.get::<_, &[u8]>(column)).map_err(|_| unreadable());
     let hash = |column: &str| {
         let text: Option<&str> = row.get(column);
-        text.map(|text| text.parse::<Digest>().map_err(|_| unreadable())).transpose()
+        text.map(|text| text.parse::<Digest>().map_err(|_| unreadable()))
+            .transpose()
     };
     let actor_type = match row.get("actor_type") {
         "principal" => ActorKind::Principal,

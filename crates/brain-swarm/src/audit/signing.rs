@@ -124,6 +124,9 @@ impl<'de> Deserialize<'de> for PublicKey {
 pub struct Signature([u8; 64]);
 
 impl Signature {
+    /// What stands in the place of one that is still to be made.
+    pub(super) const NONE: Self = Self([0; 64]);
+
     /// Its bytes.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 64] {
@@ -190,13 +193,17 @@ pub enum KeyError {
         source: std::io::Error,
     },
     /// Others than its owner can read it.
-    #[error("{path} can be read by others than its owner; run `chmod 600 {path}`, or make a new key if somebody may have read it")]
+    #[error(
+        "{path} can be read by others than its owner; run `chmod 600 {path}`, or make a new key if somebody may have read it"
+    )]
     Exposed {
         /// Which.
         path: String,
     },
     /// It holds no key.
-    #[error("{path} holds no Ed25519 key: neither 32 bytes in base64 nor PKCS#8 in PEM; `brain audit key generate` makes one")]
+    #[error(
+        "{path} holds no Ed25519 key: neither 32 bytes in base64 nor PKCS#8 in PEM; `brain audit key generate` makes one"
+    )]
     NoKey {
         /// Which.
         path: String,
@@ -309,7 +316,12 @@ mod tests {
             let signer = Signer::parse(text).unwrap();
             assert_eq!(signer.public().to_string(), PUBLIC);
         }
-        for wrong in ["", "AAAA", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "no base64!"] {
+        for wrong in [
+            "",
+            "AAAA",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+            "no base64!",
+        ] {
             assert!(Signer::parse(wrong).is_none(), "{wrong}");
         }
         assert!(!format!("{:?}", Signer::parse(SEED)).contains("nWGx"));
@@ -331,11 +343,13 @@ mod tests {
     #[test]
     fn a_file_that_others_can_read_is_refused() {
         use std::os::unix::fs::PermissionsExt as _;
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("key");
+        let path = brain_testkit::scratch_dir().join("key");
         let signer = Signer::generate(&path).unwrap();
         assert_eq!(Signer::read(&path).unwrap().public(), signer.public());
-        assert!(matches!(Signer::generate(&path), Err(KeyError::File { .. })), "it is there already");
+        assert!(
+            matches!(Signer::generate(&path), Err(KeyError::File { .. })),
+            "it is there already"
+        );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         let error = Signer::read(&path).unwrap_err();
         assert!(matches!(error, KeyError::Exposed { .. }), "{error}");

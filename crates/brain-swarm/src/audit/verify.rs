@@ -102,12 +102,18 @@ pub fn verify(mut export: impl BufRead, trusted: &[PublicKey]) -> Result<Verifie
     let mut payload = Sha256::new();
     let first = line(&mut export)?;
     payload.update(&first);
-    let manifest: Manifest = read(&first).ok_or_else(|| wrong(Place::Manifest, "it is not the first line of an export"))?;
+    let manifest: Manifest =
+        read(&first).ok_or_else(|| wrong(Place::Manifest, "it is not the first line of an export"))?;
     let keys = checked(&manifest, trusted)?;
 
     let mut chain = Chain::after(manifest.tenant_id.clone(), manifest.first_seq - 1, manifest.prev_hash);
     let mut signed: BTreeMap<i64, Digest> = BTreeMap::new();
-    signed.extend(manifest.checkpoints.iter().map(|checkpoint| (checkpoint.seq, checkpoint.hash)));
+    signed.extend(
+        manifest
+            .checkpoints
+            .iter()
+            .map(|checkpoint| (checkpoint.seq, checkpoint.hash)),
+    );
     let (mut first_at, mut last_at) = (None, None);
     for _ in 0..manifest.row_count {
         let row = line(&mut export)?;
@@ -203,7 +209,9 @@ fn sealed(export: &mut impl BufRead, payload: Sha256, keys: &[(PublicKey, bool)]
     match (&seal.key_id, &seal.signature) {
         (None, None) => {}
         (Some(id), Some(signature))
-            if keys.iter().any(|(key, _)| key.id() == *id && key.signed(&seal, signature)) => {}
+            if keys
+                .iter()
+                .any(|(key, _)| key.id() == *id && key.signed(&seal, signature)) => {}
         _ => return Err(refuse("its signature is not right")),
     }
     if !line(export)?.is_empty() {

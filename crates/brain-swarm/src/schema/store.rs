@@ -226,7 +226,11 @@ pub async fn register(
     let entry = Entry {
         // A schema with numbers that RFC 8785 has no form for is one all the same.
         input_hash: Digest::of_json(&registered.schema).ok(),
-        ..Entry::new(Actor::principal(principal), REGISTERED, format!("{event_type}/{version}"))
+        ..Entry::new(
+            Actor::principal(principal),
+            REGISTERED,
+            format!("{event_type}/{version}"),
+        )
     };
     audit::append(&transaction, tenant_id, entry).await?;
     transaction.commit().await?;

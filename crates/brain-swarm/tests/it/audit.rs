@@ -33,6 +33,11 @@ impl Trail {
         }
     }
 
+    /// The same database, for another tenant.
+    pub(crate) fn of(self, tenant: TenantId) -> Self {
+        Self { tenant, ..self }
+    }
+
     pub(crate) async fn append(&self, count: usize) {
         for number in 1..=count {
             audit::append_after(&self.postgres, &self.tenant, entry(&format!("t-{number}")))
@@ -125,7 +130,9 @@ async fn what_is_rolled_back_leaves_nothing() {
     trail.append(1).await;
     let mut client = trail.postgres.client().await.unwrap();
     let transaction = client.transaction().await.unwrap();
-    let record = audit::append(&transaction, &trail.tenant, entry("never")).await.unwrap();
+    let record = audit::append(&transaction, &trail.tenant, entry("never"))
+        .await
+        .unwrap();
     assert_eq!(record.seq, 2);
     transaction.rollback().await.unwrap();
     drop(client);
@@ -194,11 +201,23 @@ async fn records_are_found_by_what_they_say() {
         page.records.iter().map(|record| record.seq).collect::<Vec<_>>()
     };
     assert_eq!(found(|_| {}).await, [4, 3, 2, 1]);
-    assert_eq!(found(|query| query.action_prefix = Some("token.".to_owned())).await, [2, 1]);
-    assert_eq!(found(|query| query.action_prefix = Some("tokens_o%".to_owned())).await, [] as [i64; 0]);
+    assert_eq!(
+        found(|query| query.action_prefix = Some("token.".to_owned())).await,
+        [2, 1]
+    );
+    assert_eq!(
+        found(|query| query.action_prefix = Some("tokens_o%".to_owned())).await,
+        [] as [i64; 0]
+    );
     assert_eq!(found(|query| query.actor_id = Some("admin".to_owned())).await, [3, 1]);
-    assert_eq!(found(|query| query.approval_state = Some(ApprovalState::Denied)).await, [4]);
-    assert_eq!(found(|query| query.target = Some("other".to_owned())).await, [] as [i64; 0]);
+    assert_eq!(
+        found(|query| query.approval_state = Some(ApprovalState::Denied)).await,
+        [4]
+    );
+    assert_eq!(
+        found(|query| query.target = Some("other".to_owned())).await,
+        [] as [i64; 0]
+    );
     assert_eq!(found(|query| query.limit = 2).await, [4, 3]);
     assert_eq!(found(|query| query.before = Some(3)).await, [2, 1]);
 }

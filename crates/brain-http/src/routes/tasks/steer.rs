@@ -28,7 +28,14 @@ pub(crate) async fn cancel(
         let changed = calls
             .cancel_task(&scope, &task, &actor, order.reason.as_deref())
             .await?;
-        audit::done(&postgres, &caller, "task.cancel", &scope, (&task, order.reason.as_deref())).await;
+        audit::done(
+            &postgres,
+            &caller,
+            "task.cancel",
+            &scope,
+            (&task, order.reason.as_deref()),
+        )
+        .await;
         Ok(changed)
     });
     reply::json(StatusCode::OK, &cancelling.await?)
