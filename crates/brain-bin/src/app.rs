@@ -6,6 +6,7 @@
 //! The orchestrator starts its own consumers again when one dies. A part that ends as a whole cannot be replaced while
 //! others hold handles to it: the process then stops in order with exit code 1, and its supervisor starts it anew.
 
+mod governance;
 mod parts;
 mod signals;
 mod startup;
@@ -16,7 +17,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use brain_config::Config;
-use brain_swarm::{audit, bus, calls, event, ids, orchestrator, publish, relay, retention, schedules, tails};
+use brain_swarm::{
+    audit,
+    audit::checkpoints,
+    bus, calls, event,
+    governance::{Governance, webhook::notices},
+    ids, orchestrator, publish, relay, retention, schedules, tails,
+};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +48,9 @@ pub(crate) struct App {
     orchestrator: Option<orchestrator::Service>,
     schedules: Option<schedules::Service>,
     retention: Option<retention::Service>,
+    governance: Governance,
+    notices: Option<notices::Service>,
+    checkpoints: Option<checkpoints::Service>,
     traces: Option<traces::Service>,
     /// Ends what hands round events.
     following: CancellationToken,
@@ -115,17 +125,26 @@ impl App {
         let signer = signer
             .transpose()
             .context("STUDIO_BRAIN_AUDIT_SIGNING_KEY_FILE cannot be used")?;
+        let checkpoints = signer.clone().map(|signer| {
+            checkpoints::Service::new(checkpoints::Options {
+                postgres: postgres.clone(),
+                signer,
+                interval: config.audit.checkpoint_interval,
+            })
+        });
+        let (governance, notices) = governance::open(&config, &postgres, &replica_id)?;
         let following = CancellationToken::new();
         let services = brain_http::Services {
             tails: tails::Tails::new(postgres.clone(), queue, following.clone()),
             postgres,
             publisher,
             calls,
+            governance: governance.clone(),
             health: Arc::new(dependencies.health(event_bus)),
             readiness: Arc::new(dependencies.readiness()),
             orchestrator: handle,
             schedules: bell,
-            audit_signer: signer.clone(),
+            audit_signer: signer,
             metrics: recorder::render(metrics.clone()),
             tracer,
             defaults: event::Defaults {
@@ -150,6 +169,9 @@ impl App {
             orchestrator,
             schedules,
             retention,
+            checkpoints,
+            governance,
+            notices,
             traces,
             following,
             metrics,
@@ -182,6 +204,9 @@ impl App {
             orchestrator,
             schedules,
             retention,
+            checkpoints,
+            governance,
+            notices,
             traces,
             following,
             metrics,
@@ -200,6 +225,14 @@ impl App {
         }
         if let Some(retention) = retention {
             parts.start("retention", STOP_PATIENCE, |stop| retention.run(stop));
+        }
+        if let Some(checkpoints) = checkpoints {
+            parts.start("audit-checkpoints", STOP_PATIENCE, |stop| checkpoints.run(stop));
+        }
+        let sweep = brain_swarm::governance::Service::new(governance);
+        parts.start("governance", STOP_PATIENCE, |stop| sweep.run(stop));
+        if let Some(notices) = notices {
+            parts.start("notices", STOP_PATIENCE, |stop| notices.run(stop));
         }
         // After all that tells it anything.
         if let Some(traces) = traces {

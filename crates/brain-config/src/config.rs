@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Artifacts, Audit, Bus, Loaded, Log, Memory, Postgres, Problems, RedactedEntry, Redis, Retention, Server, Skills,
-    Source, Sources, Swarm, Telemetry, Webhooks, definitions, load, redacted,
+    Artifacts, Audit, Bus, Governance, Loaded, Log, Memory, Postgres, Problems, RedactedEntry, Redis, Retention,
+    Server, Skills, Source, Sources, Swarm, Telemetry, Webhooks, definitions, load, redacted,
 };
 
 /// The whole configuration: valid values only, ready to be handed out section by section.
@@ -30,6 +30,8 @@ pub struct Config {
     pub retention: Retention,
     /// How the audit trail is signed.
     pub audit: Audit,
+    /// What agents may do to the world outside.
+    pub governance: Governance,
     /// How requests to webhooks are signed, and where they may go.
     pub webhooks: Webhooks,
     /// Export of traces.
@@ -83,6 +85,7 @@ impl Config {
             swarm: Swarm::blank(),
             retention: Retention::blank(),
             audit: Audit::blank(),
+            governance: Governance::blank(),
             webhooks: Webhooks::blank(),
             telemetry: Telemetry::blank(),
             skills: Skills::blank(),

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::access::Access;
 use crate::valid::{Valid, Value};
 use crate::{
-    Config, artifacts, audit, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry,
-    webhooks,
+    Config, artifacts, audit, bus, governance, log, memory, oidc, postgres, redis, retention, server, skills, swarm,
+    telemetry, webhooks,
 };
 
 /// One variable: what it is called, what it accepts, what it means.
@@ -123,6 +123,8 @@ pub enum Section {
     Retention,
     /// Audit trail.
     Audit,
+    /// Governance.
+    Governance,
     /// Webhooks.
     Webhooks,
     /// OpenTelemetry export.
@@ -145,6 +147,7 @@ impl fmt::Display for Section {
             Self::Swarm => "Swarm",
             Self::Retention => "Retention",
             Self::Audit => "Audit trail",
+            Self::Governance => "Governance",
             Self::Webhooks => "Webhooks",
             Self::Telemetry => "Telemetry",
             Self::Skills => "Skills",
@@ -168,6 +171,7 @@ pub fn definitions() -> &'static [Definition] {
             swarm::DEFINITIONS,
             retention::DEFINITIONS,
             audit::DEFINITIONS,
+            governance::DEFINITIONS,
             webhooks::DEFINITIONS,
             telemetry::DEFINITIONS,
             skills::DEFINITIONS,

@@ -17,6 +17,7 @@ use brain_http::{Server, Services};
 use brain_swarm::{
     bus::StreamNames,
     event::Defaults,
+    governance::{self, Governance},
     ids::{RunId, SwarmId},
     orchestrator::{self, EventBusProbe},
     publish,
@@ -76,7 +77,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         config.bus.max_event_bytes,
     );
     let stop = CancellationToken::new();
+    // Nothing may be done to the world outside: there is no policy.
+    let governance = Governance::new(governance::Options {
+        postgres: postgres.clone(),
+        policy: governance::policy::Policy::empty(),
+        executor: Box::new(|_| unreachable!("an empty policy has no capability")),
+        notices: None,
+        replica_id: replica_id.clone(),
+    });
     let services = Services {
+        governance,
         postgres: postgres.clone(),
         tails: Tails::new(postgres.clone(), queue, stop.clone()),
         publisher,

@@ -8,6 +8,7 @@
 
 mod append;
 mod chain;
+pub mod checkpoints;
 pub mod document;
 mod error;
 mod export;
@@ -15,6 +16,7 @@ pub mod keys;
 mod migrations;
 mod read;
 mod record;
+mod signed;
 mod signing;
 mod verify;
 
@@ -24,7 +26,9 @@ pub use error::Error;
 pub use export::{Export, ExportError, MAX_CHECKPOINTS, Selection};
 pub use migrations::record_migrations;
 pub use read::{MAX_LIMIT, Page, Query, list};
+pub(crate) use read::{following, read as record_of};
 pub use record::{Actor, ActorKind, ApprovalState, Entry, Metadata, Record, Unwritable};
+pub(crate) use signed::Checkpoints;
 pub use signing::{InvalidPublicKey, KeyError, KeyId, PublicKey, Signature, Signer};
 pub use verify::{Place, Refusal, Verified, verify};
 

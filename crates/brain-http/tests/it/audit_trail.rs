@@ -117,10 +117,11 @@ fn verified(export: &[u8], signer: Option<&audit::Signer>) -> Result<Verified, R
 
 #[tokio::test]
 async fn an_export_is_verified_without_the_server() {
-    let directory = tempfile::tempdir().unwrap();
-    let signer = audit::Signer::generate(&directory.path().join("key")).unwrap();
-    let other = audit::Signer::generate(&directory.path().join("other")).unwrap();
-    let mut setup = Setup::guarded().await;
+    let directory = brain_testkit::scratch_dir();
+    let signer = audit::Signer::generate(&directory.join("key")).unwrap();
+    let other = audit::Signer::generate(&directory.join("other")).unwrap();
+    let mut setup = Setup::new().await;
+    setup.config.server.auth_required = true;
     setup.services.audit_signer = Some(signer.clone());
     let brain = setup.start();
     let token = busy(&brain).await;

@@ -57,7 +57,7 @@ pub async fn list(postgres: &Postgres) -> Result<Vec<Key>, Error> {
 }
 
 /// The same, in a transaction. A row that holds no key is left out: nothing that it signed will verify.
-pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Key>, tokio_postgres::Error> {
+pub(crate) async fn all(client: &impl GenericClient) -> Result<Vec<Key>, tokio_postgres::Error> {
     let rows = client.query(include_str!("../sql/select_audit_keys.sql"), &[]).await?;
     let keys = rows.iter().filter_map(|row| {
         let signature: Option<&[u8]> = row.get("endorsement");

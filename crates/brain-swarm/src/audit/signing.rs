@@ -124,6 +124,9 @@ impl<'de> Deserialize<'de> for PublicKey {
 pub struct Signature([u8; 64]);
 
 impl Signature {
+    /// What stands in the place of one that is still to be made.
+    pub(super) const NONE: Self = Self([0; 64]);
+
     /// Its bytes.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 64] {
@@ -340,8 +343,7 @@ mod tests {
     #[test]
     fn a_file_that_others_can_read_is_refused() {
         use std::os::unix::fs::PermissionsExt as _;
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("key");
+        let path = brain_testkit::scratch_dir().join("key");
         let signer = Signer::generate(&path).unwrap();
         assert_eq!(Signer::read(&path).unwrap().public(), signer.public());
         assert!(

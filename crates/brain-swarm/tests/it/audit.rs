@@ -33,6 +33,11 @@ impl Trail {
         }
     }
 
+    /// The same database, for another tenant.
+    pub(crate) fn of(self, tenant: TenantId) -> Self {
+        Self { tenant, ..self }
+    }
+
     pub(crate) async fn append(&self, count: usize) {
         for number in 1..=count {
             audit::append_after(&self.postgres, &self.tenant, entry(&format!("t-{number}")))
