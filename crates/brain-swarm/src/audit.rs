@@ -3,8 +3,9 @@
 //! Each tenant has one chain of records, numbered from 1. The hash of a record covers all of it and the hash of the record
 //! before, so that nothing can be changed, left out or put in between without changing every hash after it.
 //!
-//! Invariants: a record is written in the transaction of what it tells, so neither is there without the other; numbers have no
-//! gaps; a record is never changed or removed, which the database refuses too.
+//! Invariants: numbers have no gaps; a record is never changed or removed, which the database refuses too; a record that is
+//! [appended](append) in the transaction of what it tells is there exactly when that is. What was done already is recorded by
+//! [`append_after`], and can be done without being recorded: docs/AUDIT.md says which is which.
 
 mod append;
 mod chain;

@@ -82,7 +82,7 @@ fn joined(lines: &[&[u8]]) -> Vec<u8> {
 }
 
 /// Every kind of damage, with where it must be found.
-fn damaged(export: &[u8]) -> Vec<(String, Vec<u8>, Option<&'static str>)> {
+fn damaged(export: &[u8]) -> Vec<(String, Vec<u8>, Option<String>)> {
     let lines: Vec<&[u8]> = export
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
@@ -99,7 +99,7 @@ fn damaged(export: &[u8]) -> Vec<(String, Vec<u8>, Option<&'static str>)> {
             edited(&|lines| {
                 lines.remove(3);
             }),
-            Some("row 3"),
+            Some("row 3".to_owned()),
         ),
         (
             "the last row removed".to_owned(),
@@ -111,46 +111,50 @@ fn damaged(export: &[u8]) -> Vec<(String, Vec<u8>, Option<&'static str>)> {
         (
             "two rows swapped".to_owned(),
             edited(&|lines| lines.swap(3, 4)),
-            Some("row 3"),
+            Some("row 3".to_owned()),
         ),
         (
             "two rows far apart swapped".to_owned(),
             edited(&|lines| lines.swap(2, 5)),
-            Some("row 2"),
+            Some("row 2".to_owned()),
         ),
         (
             "a row twice".to_owned(),
             edited(&|lines| lines.insert(4, lines[3])),
-            Some("row 4"),
+            Some("row 4".to_owned()),
         ),
         (
             "the seal cut off".to_owned(),
             edited(&|lines| {
                 lines.pop();
             }),
-            Some("seal"),
+            Some("seal".to_owned()),
         ),
         (
             "the tail cut off".to_owned(),
             edited(&|lines| lines.truncate(4)),
-            Some("row 4"),
+            Some("row 4".to_owned()),
         ),
         (
             "everything but the manifest cut off".to_owned(),
             edited(&|lines| lines.truncate(1)),
-            Some("row 1"),
+            Some("row 1".to_owned()),
         ),
-        ("nothing left".to_owned(), Vec::new(), Some("manifest")),
-        ("something behind".to_owned(), [export, b"{}\n"].concat(), Some("seal")),
+        ("nothing left".to_owned(), Vec::new(), Some("manifest".to_owned())),
+        (
+            "something behind".to_owned(),
+            [export, b"{}\n"].concat(),
+            Some("seal".to_owned()),
+        ),
         (
             "cut within the seal".to_owned(),
             export[..export.len() - 9].to_vec(),
-            Some("seal"),
+            Some("seal".to_owned()),
         ),
         (
             "no line break at the end".to_owned(),
             export[..export.len() - 1].to_vec(),
-            Some("seal"),
+            Some("seal".to_owned()),
         ),
     ];
     for (from, to, expected) in [
@@ -173,27 +177,40 @@ fn damaged(export: &[u8]) -> Vec<(String, Vec<u8>, Option<&'static str>)> {
         let manifest = manifest.replacen(from, to, 1).into_bytes();
         let rest = joined(&lines[1..]);
         let bytes = [manifest.as_slice(), b"\n", &rest].concat();
-        cases.push((format!("{from} edited"), bytes, expected));
+        cases.push((format!("{from} edited"), bytes, expected.map(str::to_owned)));
     }
     let mut at = 7;
     while at < export.len() {
         let mut bytes = export.to_vec();
         bytes[at] ^= 1;
-        // Where the row is one, it is the row that is named.
         let line = export[..at].iter().filter(|byte| **byte == b'\n').count();
-        let expected = if line == last { Some("seal") } else { None };
+        let expected = match line {
+            0 => None,
+            line if line == last => Some("seal".to_owned()),
+            seq => Some(format!("row {seq}")),
+        };
         cases.push((format!("byte {at} of line {line} changed"), bytes, expected));
         at += export.len() / 20;
     }
     cases
 }
 
+/// An export with the first byte behind a text changed.
+fn flipped(export: &[u8], behind: &str) -> Vec<u8> {
+    let found = export
+        .windows(behind.len())
+        .position(|bytes| bytes == behind.as_bytes());
+    let mut bytes = export.to_vec();
+    bytes[found.unwrap() + behind.len()] ^= 1;
+    bytes
+}
+
 async fn refuses_all(offline: &Offline, export: &[u8], key: Option<&str>) {
     for (what, bytes, expected) in damaged(export) {
         let found = offline.verdict(&bytes, key, &what).await;
         assert!(found.is_some(), "{what} is refused");
-        if let Some(expected) = expected {
-            assert_eq!(found.as_deref(), Some(expected), "{what}");
+        if expected.is_some() {
+            assert_eq!(found, expected, "{what}");
         }
     }
 }
@@ -262,6 +279,9 @@ async fn an_export_proves_itself_to_two_verifiers() {
         unchecked.stdout
     );
     refuses_all(&offline, &export, Some(&old_public)).await;
+    let forged = flipped(&export, "\"signature\":\"");
+    let found = offline.verdict(&forged, None, "a forged checkpoint").await;
+    assert_eq!(found.as_deref(), Some("manifest"));
 
     // A part of it.
     let part = exported(
@@ -291,6 +311,11 @@ async fn an_export_proves_itself_to_two_verifiers() {
             .await,
         None
     );
+    let forged = flipped(&export, "\"endorsedBy\":\"");
+    let found = offline
+        .verdict(&forged, Some(&old_public), "a forged endorsement")
+        .await;
+    assert_eq!(found.as_deref(), Some("manifest"));
     let doctor = run(&variables, &["doctor", "--invariants"]).await;
     assert_eq!(doctor.code, Some(0), "{}", doctor.stdout);
     assert!(

@@ -158,9 +158,9 @@ fn checked(manifest: &Manifest, trusted: &[PublicKey]) -> Result<Vec<(PublicKey,
     if manifest.r#type != EXPORT {
         return refuse("it is of another type");
     }
-    // In this order, so that no number that somebody made up is too large to count with.
     let counts = manifest.first_seq >= 1 && manifest.row_count >= 0;
-    if !counts || manifest.first_seq.checked_add(manifest.row_count) != manifest.last_seq.checked_add(1) {
+    let end = manifest.first_seq.checked_add(manifest.row_count);
+    if !counts || !end.is_some_and(|end| manifest.last_seq == end - 1) {
         return refuse("it counts other rows than it names");
     }
     if manifest.first_seq == 1 && manifest.prev_hash != Digest::NONE {
@@ -237,4 +237,29 @@ fn read<T: Serialize + DeserializeOwned>(line: &[u8]) -> Option<T> {
     let text = line.strip_suffix(b"\n")?;
     let value: T = serde_json::from_slice(text).ok()?;
     (digest::canonical(&value).ok()? == text).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn foreign_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+            prop_assert!(verify(bytes.as_slice(), &[]).is_err());
+        }
+
+        #[test]
+        fn a_manifest_of_any_numbers_never_panics(first: i64, last: i64, count: i64, line in "\\PC{0,64}") {
+            let zeros = Digest::NONE;
+            let text = format!(
+                "{{\"checkpoints\":[],\"exportedAt\":\"\",\"firstAt\":null,\"firstSeq\":{first},\"keys\":[],\"lastAt\":null,\
+                 \"lastHash\":\"{zeros}\",\"lastSeq\":{last},\"prevHash\":\"{zeros}\",\"rowCount\":{count},\
+                 \"tenantId\":\"default\",\"type\":\"{EXPORT}\"}}\n{line}\n"
+            );
+            prop_assert!(verify(text.as_bytes(), &[]).is_err());
+        }
+    }
 }
