@@ -44,7 +44,7 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         describe();
         // One row for each route, and one for what leads to none.
-        let rows = routes::TABLE.len() + 1;
+        let rows = routes::COUNT + 1;
         Self {
             requests: std::iter::repeat_with(Default::default).take(rows).collect(),
             seconds: std::iter::repeat_with(OnceLock::new).take(rows).collect(),
@@ -57,7 +57,7 @@ impl Metrics {
 
     /// Counts an answered request; one that could not even be read has no method.
     pub(crate) fn request(&self, route: Option<RouteId>, method: Option<&Method>, status: u16, took: Duration) {
-        let row = route.map_or(routes::TABLE.len(), RouteId::index);
+        let row = route.map_or(routes::COUNT, RouteId::index);
         let template = route.map_or("none", routes::template);
         let method = method
             .and_then(|method| METHODS.iter().position(|name| *name == method.as_str()))

@@ -9,6 +9,7 @@ mod docs;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod messages;
+mod pages;
 pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod schemas;
@@ -24,8 +25,11 @@ use std::{
     time::Duration,
 };
 
-use self::table::{CLAIM, EVENTS, TOKENS};
-pub(crate) use self::{events::HEARTBEAT, table::TABLE};
+pub(crate) use self::events::HEARTBEAT;
+use self::{
+    pages::PAGES,
+    table::{CLAIM, EVENTS, TABLE, TOKENS},
+};
 use axum::{
     Router,
     extract::{Path, rejection::PathRejection},
@@ -76,43 +80,59 @@ pub enum Need {
     Caller,
     /// To be allowed this: a resource, and what is done to it.
     Scope(&'static str, &'static str),
+    /// To have a session of the dashboard, as whoever.
+    Visitor,
+    /// To have a session of the dashboard, and to be allowed this.
+    Session(&'static str, &'static str),
 }
+
+/// All routes in the order in which they are looked through: the interface for programs, then the pages for people.
+fn all() -> impl Iterator<Item = &'static Route> {
+    TABLE.iter().chain(&PAGES)
+}
+
+/// How many routes there are.
+pub(crate) const COUNT: usize = TABLE.len() + PAGES.len();
 
 /// Every operation: method, path with names in braces for what varies, and what it asks of its caller. A method HEAD is like GET.
 pub fn operations() -> impl Iterator<Item = (&'static Method, &'static str, Need)> {
-    TABLE.iter().flat_map(|route| {
+    all().flat_map(|route| {
         let operations = route.operations.iter();
         operations.map(|operation| (&operation.method, route.template, operation.need))
     })
 }
 
-/// A route of the table.
+/// A route of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RouteId(usize);
 
 impl RouteId {
-    /// Its place in the table.
+    /// Its place among all, below [`COUNT`].
     pub(crate) fn index(self) -> usize {
         self.0
+    }
+
+    fn route(self) -> &'static Route {
+        match self.0.checked_sub(TABLE.len()) {
+            None => &TABLE[self.0],
+            Some(place) => &PAGES[place],
+        }
     }
 }
 
 /// The route that a path leads to.
 pub(crate) fn find(path: &str) -> Option<RouteId> {
-    TABLE
-        .iter()
-        .position(|route| matches(route.template, path))
-        .map(RouteId)
+    all().position(|route| matches(route.template, path)).map(RouteId)
 }
 
 /// The template of a route.
 pub(crate) fn template(route: RouteId) -> &'static str {
-    TABLE[route.0].template
+    route.route().template
 }
 
 /// The methods that a route answers to, as the `Allow` header lists them.
 pub(crate) fn allow(route: RouteId) -> &'static str {
-    static LISTS: LazyLock<Vec<String>> = LazyLock::new(|| TABLE.iter().map(allowed).collect());
+    static LISTS: LazyLock<Vec<String>> = LazyLock::new(|| all().map(allowed).collect());
     &LISTS[route.0]
 }
 
@@ -129,7 +149,7 @@ fn allowed(route: &Route) -> String {
 /// What a route needs of those who call it by this method; nothing at all, where it does not answer to it.
 pub(crate) fn need(route: RouteId, method: &Method) -> Option<Need> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
-    let operations = TABLE[route.0].operations;
+    let operations = route.route().operations;
     let operation = operations.iter().find(|operation| operation.method == *method);
     operation.map(|operation| operation.need)
 }
@@ -157,17 +177,17 @@ pub(crate) fn answers_with_a_secret(route: RouteId, method: &Method) -> bool {
 
 /// All routes as axum serves them.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let routes = TABLE.iter().fold(Router::new(), |router, route| {
+    let routes = all().fold(Router::new(), |router, route| {
         router.route(route.template, (route.handlers)())
     });
     routes.with_state(app)
 }
 
 /// The one thing that varies in a path.
-type Segment = Result<Path<String>, PathRejection>;
+pub(crate) type Segment = Result<Path<String>, PathRejection>;
 
 /// Reads what varies in a path as what the route calls it.
-fn segment<T>(name: &'static str, segment: Segment) -> Result<T, Problem>
+pub(crate) fn segment<T>(name: &'static str, segment: Segment) -> Result<T, Problem>
 where
     T: FromStr,
     T::Err: Display,
@@ -180,13 +200,14 @@ where
 fn swarm(app: &App, query: &Query<'_>) -> Result<SwarmId, Problem> {
     match query.get("swarmId")? {
         Some(swarm) => Ok(swarm),
-        None => app
-            .services
-            .defaults
-            .swarm_id
-            .clone()
-            .ok_or_else(|| invalid("swarmId", "it is missing and there is no default")),
+        None => default_swarm(app),
     }
+}
+
+/// The swarm of what names none.
+pub(crate) fn default_swarm(app: &App) -> Result<SwarmId, Problem> {
+    let swarm = app.services.defaults.swarm_id.clone();
+    swarm.ok_or_else(|| invalid("swarmId", "it is missing and there is no default"))
 }
 
 /// Whose swarm a call is about, where its path takes no other parameter.
@@ -203,7 +224,7 @@ fn scope_of(app: &App, caller: &Caller, query: &Query<'_>) -> Result<calls::Scop
 }
 
 /// The run of what names none.
-fn default_run(app: &App) -> Result<RunId, Problem> {
+pub(crate) fn default_run(app: &App) -> Result<RunId, Problem> {
     app.services
         .defaults
         .run_id
@@ -284,7 +305,7 @@ mod tests {
 
     #[test]
     fn every_route_is_found_by_its_own_path() {
-        for route in &TABLE {
+        for route in all() {
             let path = route.template.replace(['{', '}'], "");
             assert_eq!(find(&path).map(template), Some(route.template));
         }
@@ -293,7 +314,7 @@ mod tests {
     #[test]
     fn only_those_who_ask_to_wait_may_take_longer() {
         let patient = |method| -> Vec<&str> {
-            let routes = TABLE.iter().map(|route| route.template);
+            let routes = all().map(|route| route.template);
             routes.filter(|path| !patience(find(path), &method).is_zero()).collect()
         };
         assert_eq!(patient(Method::GET), [EVENTS, CLAIM]);
