@@ -8,6 +8,7 @@
 mod brain_process;
 mod cloud_events_sdk;
 mod config_check;
+mod dashboard;
 mod footprint;
 mod healthcheck;
 mod lifecycle;

@@ -206,7 +206,7 @@ async fn decide_about_dead_letters() {
     assert!(twice.text().await.unwrap().contains("replayed already"));
 
     let still = browser.post(&path(&broken, "/replay"), &[]).await;
-    assert_eq!(still.status(), 400);
+    assert_eq!(still.status(), 422);
     let mended = String::from_utf8_lossy(FINE).replace("e-1", "e-2");
     let answer = browser.post(&path(&broken, "/replay"), &[("event", &mended)]).await;
     assert_eq!(answer.status(), 303);

@@ -93,10 +93,12 @@ async fn show_what_is_there() {
         ("budgets", "/dashboard/budgets".to_owned()),
     ] {
         let page = browser.page(&path).await;
-        assert!(
-            !page.contains("style=") && !page.contains(" on"),
-            "{path}: no inline style or handler"
-        );
+        let is_handler = |rest: &str| {
+            let name = rest.split_once('=').map(|(name, _)| name);
+            name.is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase()))
+        };
+        let inline = page.contains("style=") || page.split(" on").skip(1).any(is_handler);
+        assert!(!inline, "{path}: no inline style or handler");
         check(&format!("dashboard_{name}"), &page);
     }
     let failed = browser.page("/dashboard/tasks/t-3").await;
@@ -165,11 +167,14 @@ async fn obey_nothing_that_somebody_else_wrote() {
         assert!(status.is_success(), "{path}: {answer}");
         answer
     };
-    call("budgets", json!({"budgetId": HOSTILE, "maxUnits": 5, "unit": HOSTILE})).await;
+    call(
+        "budgets",
+        json!({"budgetId": HOSTILE, "maxUnits": 5, "unit": &HOSTILE[..48]}),
+    )
+    .await;
     call(
         "tasks",
-        json!({"taskId": HOSTILE, "runId": HOSTILE, "inputs": {HOSTILE: HOSTILE, "long": long}, "budgetId": HOSTILE,
-            "concurrency": null}),
+        json!({"taskId": HOSTILE, "runId": HOSTILE, "inputs": {HOSTILE: HOSTILE, "long": long}, "budgetId": HOSTILE}),
     )
     .await;
     call(

@@ -31,7 +31,7 @@ async fn begin_with_a_token_and_end_with_a_click() {
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
     let (secret, flags) = cookie.split_once(';').unwrap();
     assert_eq!(secret.len(), "brain_session=".len() + 64);
-    assert_eq!(flags, " Path=/dashboard; Max-Age=43199; HttpOnly; SameSite=Strict");
+    assert_eq!(flags, " Path=/dashboard; Max-Age=43200; HttpOnly; SameSite=Strict");
     let page = browser.page("/dashboard").await;
     assert!(page.contains("acme-viewer (viewer, tenant acme)"), "{page}");
 
