@@ -9,6 +9,7 @@ use brain_connectivity::health::Health;
 use brain_connectivity::postgres::{Postgres, PostgresProbe};
 use brain_connectivity::redis::{Redis, RedisProbe};
 
+use crate::browser;
 use crate::dev::{Settings, failed, table};
 use crate::signals::runtime;
 
@@ -30,6 +31,10 @@ pub(crate) fn run(_args: Args) -> Result<ExitCode> {
             .await;
         println!("{}", table(&report));
         redis.close().await;
+        // Nothing that runs needs it, so it is no failure.
+        if let Some(missing) = browser::missing() {
+            eprintln!("{missing}");
+        }
         let unreachable = failed(&report);
         if unreachable.is_empty() {
             return Ok(ExitCode::SUCCESS);

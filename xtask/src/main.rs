@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 
 mod api_fuzz;
 mod bench;
+mod browser;
 mod chaos;
 mod ci;
 mod compose;

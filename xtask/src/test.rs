@@ -8,6 +8,7 @@ use brain_devstack::{Binaries, Stack};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::browser;
 use crate::progress::Progress;
 use crate::signals::{Ending, runtime};
 use crate::workspace::{build_brain, cargo, servers};
@@ -62,6 +63,13 @@ async fn prepare(args: &Args, binaries: &Binaries) -> Result<(Stack, Environment
     drop(progress);
     let mut environment = stack.environment();
     environment.extend(brain.map(|brain| ("BRAIN_TEST_BRAIN_BIN", brain.display().to_string())));
+    if !args.stack_only && wants_browser(&args.arguments) {
+        // Those tests fail and say so themselves; the others need not wait for somebody to install a browser.
+        match browser::missing() {
+            Some(missing) => eprintln!("{missing}"),
+            None => environment.push(("BRAIN_TEST_AXE", browser::axe().await?.display().to_string())),
+        }
+    }
     Ok((stack, environment))
 }
 
@@ -69,6 +77,11 @@ async fn prepare(args: &Args, binaries: &Binaries) -> Result<(Stack, Environment
 fn wants_brain(arguments: &[String]) -> bool {
     let needs_it = |argument: &String| argument.contains("brain-bin") || argument.contains("xtask");
     !names_package(arguments) || arguments.iter().any(needs_it)
+}
+
+/// The tests that steer a browser live in this package.
+fn wants_browser(arguments: &[String]) -> bool {
+    !names_package(arguments) || arguments.iter().any(|argument| argument.contains("brain-bin"))
 }
 
 fn names_package(arguments: &[String]) -> bool {

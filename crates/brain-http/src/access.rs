@@ -11,6 +11,7 @@ mod oidc;
 pub(crate) mod principal;
 mod role;
 mod scope;
+pub(crate) mod sessions;
 mod token;
 pub mod tokens;
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    access::{gate::Gate, limits::Usage},
+    access::{gate::Gate, limits::Usage, sessions::SessionSecret},
     admission::Admission,
     body,
     identity::Identities,
@@ -52,6 +52,7 @@ pub(crate) struct App {
     pub(crate) exports: Arc<Semaphore>,
     /// Idempotency keys that were taken.
     keys: AtomicU64,
+    forms: OnceLock<SessionSecret>,
     health: Rounds<Arc<Report>>,
     readiness: Rounds<Arc<Report>>,
 }
@@ -81,6 +82,7 @@ impl App {
             streams: Arc::new(Semaphore::new(Self::MAX_STREAMS)),
             exports: Arc::new(Semaphore::new(Self::MAX_EXPORTS)),
             keys: AtomicU64::new(0),
+            forms: OnceLock::new(),
             health: Rounds::new(),
             readiness: Rounds::new(),
         }
@@ -104,6 +106,20 @@ impl App {
     /// After this time nobody works on a request any more.
     pub(crate) fn longest_answer(&self) -> Duration {
         self.request_timeout + self.body_limits.time + routes::MAX_PATIENCE + ANSWER_GRACE
+    }
+
+    /// What the forms of the dashboard are made with where nobody logs in: another one in each process.
+    ///
+    /// # Errors
+    /// A problem when the operating system has no random bytes to give.
+    pub(crate) fn form_secret(&self) -> Result<&SessionSecret, Problem> {
+        if self.forms.get().is_none() {
+            // Whoever comes first decides.
+            let _ = self.forms.set(SessionSecret::generate()?);
+        }
+        self.forms
+            .get()
+            .ok_or_else(|| Problem::internal("the secret of the forms is gone"))
     }
 
     /// Counts an idempotency key; gives how many there were.

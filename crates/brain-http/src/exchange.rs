@@ -32,6 +32,7 @@ use crate::{
     admission::{self, Admitted, Head},
     app::App,
     connection::Peer,
+    dashboard::{Asked, Visitor},
     idempotency::{self, Key},
     identity::Identities,
     problem::{Kind, Problem},
@@ -87,6 +88,7 @@ impl Exchange {
                 .collect(),
             _ => Vec::new(),
         };
+        let page = Asked::of(&request);
         let mut record = Record::begin(app, peer, &request, request_id, trace, route);
 
         let response = match app.admission.admit(&Head::from(&request), route) {
@@ -109,7 +111,10 @@ impl Exchange {
         let (mut parts, mut body) = response.into_parts();
         if let Some(problem) = parts.extensions.remove::<Problem>() {
             record.caused(&problem);
-            body = document(&problem, record.request_id(), &mut parts);
+            body = match &page {
+                Some(page) => page.refused(&problem, record.request_id(), &mut parts),
+                None => document(&problem, record.request_id(), &mut parts),
+            };
         }
         if parts.status == StatusCode::OK && reply::is_known(&known, &parts.headers) {
             parts.status = StatusCode::NOT_MODIFIED;
@@ -142,18 +147,27 @@ impl Exchange {
         need: Need,
         record: &mut Record<'_>,
     ) -> Result<Option<Caller>, Problem> {
-        if need == Need::Nothing {
-            return Ok(None);
-        }
-        let caller = Caller(self.app.gate.authenticate(request.headers()).await?);
+        let (caller, visitor) = match need {
+            Need::Nothing => return Ok(None),
+            Need::Caller | Need::Scope(..) => (Caller(self.app.gate.authenticate(request.headers()).await?), None),
+            Need::Visitor | Need::Session(..) => {
+                let visitor = Visitor::of(&self.app, request.headers()).await?;
+                (visitor.caller().clone(), Some(visitor))
+            }
+        };
         // The log says who it was also of what is refused next.
         record.by(caller.clone());
         self.app.usage.request(&caller, Instant::now())?;
-        if let Need::Scope(resource, action) = need {
+        if let Need::Scope(resource, action) | Need::Session(resource, action) = need {
             caller.must(resource, action)?;
         }
         request.extensions_mut().insert(caller.clone());
-        Ok(Some(caller))
+        // What a form asks for has no idempotency key: a browser sends none.
+        let keeps_answers = visitor.is_none();
+        if let Some(visitor) = visitor {
+            request.extensions_mut().insert(visitor);
+        }
+        Ok(keeps_answers.then_some(caller))
     }
 
     /// The idempotency key of a request, with who sends it.

@@ -1,5 +1,5 @@
-//! The HTTP interface of Studio Brain: hyper serves, axum routes, and every answer is JSON, a health report or
-//! metrics text.
+//! The HTTP interface of Studio Brain: hyper serves, axum routes, and every answer is JSON, a health report, metrics
+//! text or a page of the dashboard.
 //!
 //! The crate knows status codes and wire formats and nothing else: what happens is decided in `brain-swarm`. Every
 //! wait and every size has a limit, each answer carries the same headers, and every error is a problem document
@@ -28,6 +28,7 @@ mod audit;
 mod body;
 mod connection;
 mod cursor;
+mod dashboard;
 mod exchange;
 mod idempotency;
 mod identity;

@@ -124,6 +124,10 @@ impl Problem {
         self.0.kind
     }
 
+    pub(crate) fn title(&self) -> &'static str {
+        self.0.kind.title()
+    }
+
     pub(crate) fn detail(&self) -> &str {
         &self.0.detail
     }

@@ -11,6 +11,7 @@ mod docs;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod messages;
+mod pages;
 pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod schemas;
@@ -27,7 +28,10 @@ use std::{
 };
 
 pub(crate) use self::events::HEARTBEAT;
-use self::table::{CAPABILITIES, CLAIM, EVENTS, EXECUTE, ROLLBACK, TABLE, TOKENS};
+use self::{
+    pages::PAGES,
+    table::{CAPABILITIES, CLAIM, EVENTS, EXECUTE, ROLLBACK, TABLE, TOKENS},
+};
 use axum::{
     Router,
     extract::{Path, rejection::PathRejection},
@@ -78,15 +82,19 @@ pub enum Need {
     Caller,
     /// To be allowed this: a resource, and what is done to it.
     Scope(&'static str, &'static str),
+    /// To have a session of the dashboard, as whoever.
+    Visitor,
+    /// To have a session of the dashboard, and to be allowed this.
+    Session(&'static str, &'static str),
 }
 
-/// All routes in the order in which they are looked through.
+/// All routes in the order in which they are looked through: the interface for programs, then the pages for people.
 fn all() -> impl Iterator<Item = &'static Route> {
-    TABLE.iter().chain(&CAPABILITIES)
+    TABLE.iter().chain(&CAPABILITIES).chain(&PAGES)
 }
 
 /// How many routes there are.
-pub(crate) const COUNT: usize = TABLE.len() + CAPABILITIES.len();
+pub(crate) const COUNT: usize = TABLE.len() + CAPABILITIES.len() + PAGES.len();
 
 /// Every operation: method, path with names in braces for what varies, and what it asks of its caller. A method HEAD is like GET.
 pub fn operations() -> impl Iterator<Item = (&'static Method, &'static str, Need)> {
@@ -107,9 +115,13 @@ impl RouteId {
     }
 
     fn route(self) -> &'static Route {
-        match self.0.checked_sub(TABLE.len()) {
+        let behind = |table: &[Route], place: usize| place.checked_sub(table.len());
+        match behind(&TABLE, self.0) {
             None => &TABLE[self.0],
-            Some(place) => &CAPABILITIES[place],
+            Some(place) => match behind(&CAPABILITIES, place) {
+                None => &CAPABILITIES[place],
+                Some(place) => &PAGES[place],
+            },
         }
     }
 }
@@ -203,13 +215,14 @@ where
 fn swarm(app: &App, query: &Query<'_>) -> Result<SwarmId, Problem> {
     match query.get("swarmId")? {
         Some(swarm) => Ok(swarm),
-        None => app
-            .services
-            .defaults
-            .swarm_id
-            .clone()
-            .ok_or_else(|| invalid("swarmId", "it is missing and there is no default")),
+        None => default_swarm(app),
     }
+}
+
+/// The swarm of what names none.
+pub(crate) fn default_swarm(app: &App) -> Result<SwarmId, Problem> {
+    let swarm = app.services.defaults.swarm_id.clone();
+    swarm.ok_or_else(|| invalid("swarmId", "it is missing and there is no default"))
 }
 
 /// Whose swarm a call is about, where its path takes no other parameter.
@@ -226,7 +239,7 @@ fn scope_of(app: &App, caller: &Caller, query: &Query<'_>) -> Result<calls::Scop
 }
 
 /// The run of what names none.
-fn default_run(app: &App) -> Result<RunId, Problem> {
+pub(crate) fn default_run(app: &App) -> Result<RunId, Problem> {
     app.services
         .defaults
         .run_id

@@ -248,6 +248,19 @@ pub async fn get(postgres: &Postgres, tenant: &TenantId, id: Uuid) -> Result<Opt
     Ok(row_of(postgres, tenant, id).await?.as_ref().map(dead_letter))
 }
 
+/// Reads one dead letter together with its bytes as they came.
+///
+/// # Errors
+/// Those of the database.
+pub async fn get_raw(
+    postgres: &Postgres,
+    tenant: &TenantId,
+    id: Uuid,
+) -> Result<Option<(DeadLetter, Vec<u8>)>, postgres::Error> {
+    let row = row_of(postgres, tenant, id).await?;
+    Ok(row.map(|row| (dead_letter(&row), row.get("raw"))))
+}
+
 async fn row_of(postgres: &Postgres, tenant: &TenantId, id: Uuid) -> Result<Option<Row>, postgres::Error> {
     let client = postgres.client().await?;
     let statement = client

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
 
-use crate::ids::{ActorId, EventId, RunId, SwarmId, TenantId};
+use crate::ids::{ActorId, EventId, RunId, SwarmId, TaskId, TenantId};
 
 /// How many events one page looks at, at most: a rare filter makes short pages, not slow ones.
 const SCAN: i64 = 20_000;
@@ -140,6 +140,81 @@ pub async fn list(postgres: &Postgres, query: &Query) -> Result<Page, postgres::
         events,
         last_seq,
     })
+}
+
+/// The newest events, newest first.
+#[derive(Debug, Clone)]
+pub struct Latest {
+    /// The events.
+    pub events: Vec<StoredEvent>,
+    /// Read on before this `seq`; `None` when nothing older is stored. A page may be short and still have one.
+    pub next_before: Option<i64>,
+    /// The newest `seq` of the swarm; 0 when it has none.
+    pub last_seq: i64,
+}
+
+/// Reads events from the newest on, those before `before` where it is given; `after` of the query is not looked at.
+///
+/// # Errors
+/// Those of the database.
+pub async fn latest(postgres: &Postgres, query: &Query, before: Option<i64>) -> Result<Latest, postgres::Error> {
+    let client = postgres.client().await?;
+    let statement = client
+        .prepare_cached(include_str!("sql/select_latest_events.sql"))
+        .await?;
+    let (tenant, swarm) = (query.tenant_id.as_str(), query.swarm_id.as_str());
+    let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+    let run = query.run_id.as_ref().map(AsRef::<str>::as_ref);
+    let actor = query.actor_id.as_ref().map(AsRef::<str>::as_ref);
+    let before = before.unwrap_or(i64::MAX);
+    let rows = client
+        .query(
+            &statement,
+            &[&tenant, &swarm, &before, &SCAN, &run, &query.kind, &actor, &limit],
+        )
+        .await?;
+    let (last_seq, pruned_seq): (i64, i64) = rows.first().map_or((0, 0), |row| (row.get(15), row.get(16)));
+    let events: Vec<StoredEvent> = rows
+        .iter()
+        .filter(|row| row.get::<_, Option<i64>>(0).is_some())
+        .map(|row| stored_event(&query.swarm_id, row))
+        .collect();
+    let begin = before.min(last_seq + 1);
+    let reached = if events.len() >= query.limit {
+        events.last().map_or(begin, |event| event.seq)
+    } else {
+        begin.saturating_sub(SCAN)
+    };
+    Ok(Latest {
+        events,
+        next_before: (reached > pruned_seq + 1).then_some(reached),
+        last_seq,
+    })
+}
+
+/// Reads the events that name a task, oldest first: those among the first 20,000 after its creation, up to `limit`, and the one
+/// that ended it. Nothing for a task that nobody knows.
+///
+/// # Errors
+/// Those of the database.
+pub async fn of_task(
+    postgres: &Postgres,
+    (tenant, swarm): (&TenantId, &SwarmId),
+    task: &TaskId,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, postgres::Error> {
+    let client = postgres.client().await?;
+    let statement = client
+        .prepare_cached(include_str!("sql/select_task_events.sql"))
+        .await?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = client
+        .query(
+            &statement,
+            &[&tenant.as_str(), &swarm.as_str(), &task.as_str(), &SCAN, &limit],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| stored_event(swarm, row)).collect())
 }
 
 /// Reads what a statement finds that was said to somebody after that number.

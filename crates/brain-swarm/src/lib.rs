@@ -40,6 +40,7 @@ pub mod ids;
 mod ingest;
 pub mod metric_names;
 pub mod orchestrator;
+pub mod overview;
 pub mod publish;
 pub mod relay;
 pub mod retention;

@@ -9,6 +9,7 @@ mod audit;
 mod brain_process;
 mod cloud_events_sdk;
 mod config_check;
+mod dashboard;
 mod footprint;
 mod healthcheck;
 mod lifecycle;

@@ -19,10 +19,15 @@ use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
+mod session;
+
+pub(crate) use self::session::Begun;
+use self::session::KnownSession;
 use super::{
     Principal, Role, Scopes, Token, TokenId,
     oidc::Issuers,
     principal::Limits,
+    sessions::SessionDigest,
     tokens::{self, State, StoredToken},
 };
 use crate::problem::{Kind, Problem};
@@ -59,6 +64,7 @@ pub(crate) struct Gate {
 #[derive(Default)]
 struct Known {
     tokens: HashMap<TokenId, KnownToken>,
+    sessions: HashMap<SessionDigest, KnownSession>,
     /// How often something was forgotten: what was asked before must not be remembered after it.
     forgotten: u64,
 }
@@ -76,16 +82,21 @@ enum Standing {
     Out(&'static str),
 }
 
-/// A credential as it was presented: the headers that hold it.
+/// A credential as it was presented.
 #[derive(Debug)]
-pub(crate) struct Credential(HeaderMap);
+pub(crate) enum Credential {
+    /// The headers that hold it.
+    Headers(HeaderMap),
+    /// A session of the dashboard.
+    Session(SessionDigest),
+}
 
 impl Credential {
     /// That of a request, apart from the rest of it.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let held = [ADMIN_HEADER, header::AUTHORIZATION].into_iter();
         let held = held.filter_map(|name| Some((name.clone(), headers.get(name)?.clone())));
-        Self(held.collect())
+        Self::Headers(held.collect())
     }
 }
 
@@ -166,7 +177,11 @@ impl Gate {
 
     /// Whether somebody who was let in would be let in again. While that cannot be found out nobody is sent away.
     pub(crate) async fn still_lets_in(&self, credential: &Credential) -> bool {
-        match self.authenticate(&credential.0).await {
+        let asked = match credential {
+            Credential::Headers(headers) => self.authenticate(headers).await,
+            Credential::Session(session) => self.session(*session).await,
+        };
+        match asked {
             Ok(_) => true,
             Err(problem) => problem.kind() != Kind::Unauthorized,
         }
@@ -176,6 +191,7 @@ impl Gate {
     pub(crate) fn forget(&self, token: TokenId) {
         let mut known = self.known();
         known.tokens.remove(&token);
+        known.sessions.retain(|_, session| !session.is_of(token));
         known.forgotten += 1;
     }
 

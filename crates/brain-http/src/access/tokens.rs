@@ -270,7 +270,7 @@ pub(super) async fn touch(postgres: &Postgres, id: TokenId) -> Result<(), Error>
 }
 
 /// What a row says; none, when this version does not know what is in it, so that its holder is not let in.
-fn read(row: &Row) -> Option<StoredToken> {
+pub(super) fn read(row: &Row) -> Option<StoredToken> {
     let scopes: Vec<&str> = row.get("scopes");
     let scopes: Result<Vec<_>, _> = scopes.into_iter().map(str::parse).collect();
     let (expires_at, revoked_at): (Option<Timestamp>, Option<Timestamp>) =

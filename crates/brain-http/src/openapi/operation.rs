@@ -316,8 +316,8 @@ impl<'a> Operation<'a> {
         }
         match need {
             Need::Nothing => set(&mut operation, "security", json!([])),
-            Need::Caller => set(&mut operation, "x-required-role", Role::Viewer.as_str().into()),
-            Need::Scope(resource, action) => {
+            Need::Caller | Need::Visitor => set(&mut operation, "x-required-role", Role::Viewer.as_str().into()),
+            Need::Scope(resource, action) | Need::Session(resource, action) => {
                 set(
                     &mut operation,
                     "x-required-role",

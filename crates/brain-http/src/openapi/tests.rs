@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::dashboard;
 
 fn operations(document: &Value) -> Vec<(String, String, &Value)> {
     let paths = document["paths"].as_object().into_iter().flatten();
@@ -22,6 +23,7 @@ fn every_operation_of_the_table_is_described_and_nothing_else() {
         .map(|one| format!("{} {}", one.method, one.path))
         .collect();
     let served: BTreeSet<String> = routes::operations()
+        .filter(|(_, template, _)| !dashboard::is_page(template))
         .map(|(method, template, _)| format!("{method} {template}"))
         .collect();
     assert_eq!(
@@ -30,6 +32,23 @@ fn every_operation_of_the_table_is_described_and_nothing_else() {
     );
     let document = document().0;
     assert_eq!(operations(&document).len(), served.len());
+}
+
+/// They are for people with a browser: what they show and do, programs have by the operations that are described.
+#[test]
+fn the_pages_of_the_dashboard_are_left_out() {
+    let document = document().0;
+    assert!(
+        operations(&document)
+            .iter()
+            .all(|(path, _, _)| !dashboard::is_page(path))
+    );
+    let pages = routes::operations().filter(|(_, template, _)| dashboard::is_page(template));
+    assert!(pages.count() > 10);
+    for (method, template, need) in routes::operations() {
+        let session = matches!(need, Need::Visitor | Need::Session(..));
+        assert!(!session || dashboard::is_page(template), "{method} {template}");
+    }
 }
 
 #[test]

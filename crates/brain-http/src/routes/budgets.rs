@@ -9,7 +9,7 @@ use axum::{
 };
 use brain_swarm::{
     budgets,
-    calls::NewBudget,
+    calls::{self, NewBudget},
     ids::{ActorId, BudgetId},
 };
 use serde::{Deserialize, Serialize};
@@ -112,24 +112,27 @@ pub(crate) async fn raise(
     let (budget, scope): (BudgetId, _) = (segment("budgetId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Raise = object::read(&app, request).await?;
     let actor = caller.actor(given.actor_id)?;
-    let (run, calls) = (default_run(&app)?, app.services.calls.clone());
-    // The tasks that waited for it go on in batches; a caller that hangs up must not come between them.
+    let raised = give_more(&app, caller, (scope, budget), actor, (given.max_units, given.reason)).await?;
+    reply::json(StatusCode::OK, &raised)
+}
+
+/// Gives a budget more. The tasks that waited for it go on in batches; a caller that hangs up must not come between them.
+pub(crate) async fn give_more(
+    app: &App,
+    by: Caller,
+    (scope, budget): (calls::Scope, BudgetId),
+    actor: ActorId,
+    (max_units, reason): (i64, Option<String>),
+) -> Result<budgets::StoredBudget, Problem> {
+    let (run, calls) = (default_run(app)?, app.services.calls.clone());
     let postgres = app.services.postgres.clone();
     let raising = app.to_the_end(async move {
-        let by = (&run, &actor);
-        let raised = calls.raise_budget(&scope, by, &budget, given.max_units, given.reason.as_deref());
+        let raised = calls.raise_budget(&scope, (&run, &actor), &budget, max_units, reason.as_deref());
         let raised = raised.await?;
-        audit::done(
-            &postgres,
-            &caller,
-            "budget.raise",
-            &scope,
-            (&budget, given.reason.as_deref()),
-        )
-        .await;
+        audit::done(&postgres, &by, "budget.raise", &scope, (&budget, reason.as_deref())).await;
         Ok(raised)
     });
-    reply::json(StatusCode::OK, &raising.await?)
+    raising.await
 }
 
 /// Stops a budget with its tree.
@@ -141,24 +144,27 @@ pub(crate) async fn stop(
 ) -> Result<Response, Problem> {
     let (budget, scope): (BudgetId, _) = (segment("budgetId", path)?, call_scope(&app, &caller, request.uri())?);
     let order: Order = object::read_any(&app, request).await?;
-    let (actor, run, calls) = (
-        caller.actor(order.actor_id)?,
-        default_run(&app)?,
-        app.services.calls.clone(),
-    );
+    let actor = caller.actor(order.actor_id)?;
+    let stopped = halt(&app, caller, (scope, budget), actor, order.reason).await?;
+    reply::json(StatusCode::OK, &stopped)
+}
+
+/// Stops a budget with its tree, also when its caller hangs up.
+pub(crate) async fn halt(
+    app: &App,
+    by: Caller,
+    (scope, budget): (calls::Scope, BudgetId),
+    actor: ActorId,
+    reason: Option<String>,
+) -> Result<budgets::StoredBudget, Problem> {
+    let (run, calls) = (default_run(app)?, app.services.calls.clone());
     let postgres = app.services.postgres.clone();
     let stopping = app.to_the_end(async move {
-        let stopped = calls.stop_budget(&scope, (&run, &actor), &budget, order.reason.as_deref());
-        let stopped = stopped.await?;
-        audit::done(
-            &postgres,
-            &caller,
-            "budget.stop",
-            &scope,
-            (&budget, order.reason.as_deref()),
-        )
-        .await;
+        let stopped = calls
+            .stop_budget(&scope, (&run, &actor), &budget, reason.as_deref())
+            .await?;
+        audit::done(&postgres, &by, "budget.stop", &scope, (&budget, reason.as_deref())).await;
         Ok(stopped)
     });
-    reply::json(StatusCode::OK, &stopping.await?)
+    stopping.await
 }

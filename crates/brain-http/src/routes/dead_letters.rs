@@ -7,7 +7,10 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use brain_swarm::dead_letters::{self, DeadLetter, Reason, Status};
+use brain_swarm::{
+    dead_letters::{self, DeadLetter, Reason, Status},
+    publish::Published,
+};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -89,7 +92,17 @@ pub(crate) async fn replay(
     Query::parse(request.uri().query(), &[])?;
     let body = body::read(request, app.body_limits).await?;
     let corrected = (!body.trim_ascii().is_empty()).then(|| body.to_vec());
-    let (services, tenant) = (app.services.clone(), caller.tenant_id.clone());
+    events::receipt(vec![publish_after_all(&app, caller, id, corrected).await?])
+}
+
+/// Publishes a dead letter, as it is or as `corrected`, also when its caller hangs up.
+pub(crate) async fn publish_after_all(
+    app: &App,
+    by: Caller,
+    id: Uuid,
+    corrected: Option<Vec<u8>>,
+) -> Result<Published, Problem> {
+    let (services, tenant) = (app.services.clone(), by.tenant_id.clone());
     // Publishing and marking the letter are two steps; a caller that hangs up must not come between them.
     let replay = async move {
         let replayed = dead_letters::replay(
@@ -101,10 +114,10 @@ pub(crate) async fn replay(
             services.max_event_bytes,
         );
         let replayed = replayed.await?;
-        audit::done(&services.postgres, &caller, "dead-letter.replay", &tenant, (&id, None)).await;
+        audit::done(&services.postgres, &by, "dead-letter.replay", &tenant, (&id, None)).await;
         Ok(replayed)
     };
-    events::receipt(vec![app.to_the_end(replay).await?])
+    app.to_the_end(replay).await
 }
 
 fn letter_id(path: Segment) -> Result<Uuid, Problem> {
@@ -121,12 +134,17 @@ pub(crate) async fn discard(
 ) -> Result<Response, Problem> {
     let id = letter_id(path)?;
     Query::parse(uri.query(), &[])?;
-    let (postgres, tenant) = (app.services.postgres.clone(), caller.tenant_id.clone());
+    give_up(&app, caller, id).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// Gives a dead letter up, also when its caller hangs up.
+pub(crate) async fn give_up(app: &App, by: Caller, id: Uuid) -> Result<(), Problem> {
+    let (postgres, tenant) = (app.services.postgres.clone(), by.tenant_id.clone());
     let dropping = app.to_the_end(async move {
         dead_letters::discard(&postgres, &tenant, id).await?;
-        audit::done(&postgres, &caller, "dead-letter.drop", &tenant, (&id, None)).await;
+        audit::done(&postgres, &by, "dead-letter.drop", &tenant, (&id, None)).await;
         Ok(())
     });
-    dropping.await?;
-    Ok(reply::empty(StatusCode::NO_CONTENT))
+    dropping.await
 }

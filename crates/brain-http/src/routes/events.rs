@@ -2,7 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod cloud;
-mod stream;
+pub(crate) mod stream;
 
 use std::{sync::Arc, time::Duration};
 

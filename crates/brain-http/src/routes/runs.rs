@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use brain_swarm::{
+    calls,
     ids::{ActorId, RunId},
     runs,
 };
@@ -85,23 +86,26 @@ pub(crate) async fn cancel(
 ) -> Result<Response, Problem> {
     let (run, scope): (RunId, _) = (segment("runId", path)?, call_scope(&app, &caller, request.uri())?);
     let order: Order = object::read_any(&app, request).await?;
-    let (actor, calls) = (caller.actor(order.actor_id)?, app.services.calls.clone());
-    // Its tasks are cancelled in batches; a caller that hangs up must not come between them.
-    let postgres = app.services.postgres.clone();
+    let actor = caller.actor(order.actor_id)?;
+    let cancelled = call_off(&app, caller, (scope, run), actor, order.reason).await?;
+    reply::json(StatusCode::OK, &cancelled)
+}
+
+/// Calls a run off. Its tasks are cancelled in batches; a caller that hangs up must not come between them.
+pub(crate) async fn call_off(
+    app: &App,
+    by: Caller,
+    (scope, run): (calls::Scope, RunId),
+    actor: ActorId,
+    reason: Option<String>,
+) -> Result<runs::StoredRun, Problem> {
+    let (calls, postgres) = (app.services.calls.clone(), app.services.postgres.clone());
     let cancelling = app.to_the_end(async move {
-        let cancelled = calls.cancel_run(&scope, &run, &actor, order.reason.as_deref());
-        let cancelled = cancelled.await?;
-        audit::done(
-            &postgres,
-            &caller,
-            "run.cancel",
-            &scope,
-            (&run, order.reason.as_deref()),
-        )
-        .await;
+        let cancelled = calls.cancel_run(&scope, &run, &actor, reason.as_deref()).await?;
+        audit::done(&postgres, &by, "run.cancel", &scope, (&run, reason.as_deref())).await;
         Ok(cancelled)
     });
-    reply::json(StatusCode::OK, &cancelling.await?)
+    cancelling.await
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]

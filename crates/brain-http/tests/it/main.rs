@@ -9,6 +9,7 @@ mod brain;
 mod budgets;
 mod claims;
 mod cloud_events;
+mod dashboard;
 mod dead_letters;
 mod every_answer;
 mod governance;

@@ -10,10 +10,13 @@ use serde_json::{Value, json};
 use crate::{
     access::{give, guarded, scopes, wish},
     brain::Brain,
+    dashboard::Browser,
     dead_letters, governance,
 };
 
 const SWARM: &str = "swarmId=s";
+/// What people look at is asked for with a session instead.
+const PAGES: &str = "/dashboard";
 /// What stands for an id in a path that leads to something of the other tenant, and to nothing.
 const UNKNOWN: &str = "0000000000000000";
 const NO_LETTER: &str = "00000000-0000-7000-8000-000000000000";
@@ -294,7 +297,7 @@ async fn ask_at(brain: &Brain, method: &Method, template: &str, path: &str, toke
 #[tokio::test]
 async fn every_operation_has_a_case() {
     let missing: Vec<String> = operations()
-        .filter(|(method, path, _)| case(method, path).is_none())
+        .filter(|(method, path, _)| !path.starts_with(PAGES) && case(method, path).is_none())
         .map(|(method, path, _)| format!("{method} {path}"))
         .collect();
     assert!(missing.is_empty(), "write a case for {missing:?}");
@@ -304,7 +307,17 @@ async fn every_operation_has_a_case() {
         .collect();
     assert_eq!(
         unprotected,
-        ["/healthz", "/readyz", "/openapi.json", "/docs"],
+        [
+            "/healthz",
+            "/readyz",
+            "/openapi.json",
+            "/docs",
+            "/dashboard/login",
+            "/dashboard/login",
+            "/dashboard/app.js",
+            "/dashboard/app.css",
+            "/dashboard/icon.svg"
+        ],
         "who adds to these has thought about it"
     );
 }
@@ -330,7 +343,7 @@ async fn every_credential_gets_the_documented_answer() {
     }
 
     let of = |document: &Value| document["detail"].as_str().unwrap_or_default().to_owned();
-    for (method, template, need) in operations() {
+    for (method, template, need) in operations().filter(|(_, path, _)| !path.starts_with(PAGES)) {
         // Nothing of what the right credential does may stand in the way of the next case.
         let (_, path) = things.paths(template);
         let name = format!("{method} {template}");
@@ -383,7 +396,7 @@ async fn what_another_tenant_has_is_like_what_nobody_has() {
     let things = Things::of(&brain, "acme").await;
     let stranger = give(&brain, &wish("stranger", Role::Admin)).await;
     let owner = give(&brain, &wish("acme", Role::Admin)).await;
-    for (method, template, need) in operations() {
+    for (method, template, need) in operations().filter(|(_, path, _)| !path.starts_with(PAGES)) {
         if need == Need::Nothing
             || matches!(
                 template,
@@ -433,4 +446,63 @@ async fn what_another_tenant_has_is_like_what_nobody_has() {
     )
     .await;
     assert_eq!((status, &task["status"]), (200, &json!("created")));
+}
+
+/// Every page and every action: without a session, without a form token, and with a session of every role.
+#[tokio::test]
+async fn every_page_needs_a_session_and_what_the_interface_needs() {
+    let brain = guarded().await;
+    let things = Things::of(&brain, "acme").await;
+    let mut elsewhere = wish("acme", Role::Admin);
+    elsewhere.scopes = scopes(&["nothing:at-all"]);
+    let elsewhere = Browser::with(&brain, &give(&brain, &elsewhere).await).await;
+    let mut by_role = Vec::new();
+    for role in Role::ALL {
+        by_role.push((
+            role,
+            Browser::with(&brain, &give(&brain, &wish("acme", role)).await).await,
+        ));
+    }
+    let nobody = Browser::new(&brain);
+    let pages = operations().filter(|(_, path, need)| path.starts_with(PAGES) && *need != Need::Nothing);
+    let mut asked = 0;
+    for (method, template, need) in pages {
+        let (_, path) = things.paths(template);
+        let (name, path) = (format!("{method} {template}"), format!("{path}?{SWARM}"));
+        // Ending the session is the last thing that a session does.
+        if template.ends_with("/logout") {
+            continue;
+        }
+        asked += 1;
+        let answer = nobody.ask(method, &path, &[]).await;
+        assert_eq!(answer.status(), 303, "{name} without a session");
+        let to = answer.headers()["location"].to_str().unwrap();
+        assert!(to.starts_with("/dashboard/login"), "{name} without a session: {to}");
+        let Need::Session(resource, action) = need else {
+            assert_eq!(elsewhere.ask(method, &path, &[]).await.status(), 200, "{name}");
+            continue;
+        };
+        assert_eq!(
+            elsewhere.ask(method, &path, &[]).await.status(),
+            403,
+            "{name} with a wrong scope"
+        );
+        for (role, browser) in &by_role {
+            let allowed = *role >= Role::least(resource, action);
+            let token = browser.form_token().await;
+            let fields = match template {
+                _ if *method == Method::GET => Vec::new(),
+                "/dashboard/budgets/{budgetId}/raise" => vec![("form", token.as_str()), ("maxUnits", "5")],
+                _ => vec![("form", token.as_str())],
+            };
+            let status = browser.ask(method, &path, &fields).await.status().as_u16();
+            assert_eq!(allowed, status != 403, "{name} as {role}: {status}");
+            if allowed && *method == Method::POST {
+                assert_eq!(status, 404, "{name} as {role}: there is no such thing");
+                let status = browser.ask(method, &path, &[]).await.status();
+                assert_eq!(status, 403, "{name} as {role} without the token of the form");
+            }
+        }
+    }
+    assert!(asked > 15, "{asked}");
 }

@@ -68,20 +68,44 @@ pub(crate) async fn follow(
     let selection = selection(&app, &caller, &query)?;
     // Both are read, so that a wrong one is not overlooked because of the other.
     let after = query.text("after").map(|after| seq("after", after)).transpose()?;
-    let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
-    let after = last.map(|id| seq("Last-Event-ID", id)).transpose()?.or(after);
+    let after = last_event_id(&headers)?.or(after);
+    let sent = Sent {
+        selection,
+        after,
+        render,
+    };
+    open(&app, &caller, Credential::of(&headers), sent).await
+}
+
+/// What a stream is to send.
+pub(crate) struct Sent {
+    pub(crate) selection: Selection,
+    /// After this `seq`; from now on, where there is none.
+    pub(crate) after: Option<i64>,
+    /// Writes what is followed as a message.
+    pub(crate) render: fn(&mut Vec<u8>, &Followed),
+}
+
+/// Begins a stream, for as long as the credential is good.
+pub(crate) async fn open(
+    app: &Arc<App>,
+    caller: &Caller,
+    credential: Credential,
+    sent: Sent,
+) -> Result<Response, Problem> {
     let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
         let detail = format!("{} event streams are open, and no more are served", App::MAX_STREAMS);
         Problem::new(Kind::Overloaded, detail)
     })?;
-    let share = app.usage.stream(&caller, Instant::now())?;
-    let follower = app.services.tails.follow(selection, after).await?;
+    let share = app.usage.stream(caller, Instant::now())?;
+    let follower = app.services.tails.follow(sent.selection, sent.after).await?;
     let feed = Feed {
         state: Phase::Opening,
         follower,
+        render: sent.render,
         draining: app.draining.clone(),
-        credential: Credential::of(&headers),
-        app: Arc::clone(&app),
+        credential,
+        app: Arc::clone(app),
         _place: Place::taken(permit, share, app.metrics.event_streams.clone()),
     };
     let mut response = Response::new(Body::from_stream(stream::unfold(feed, Feed::chunk)));
@@ -94,6 +118,12 @@ pub(crate) async fn follow(
         HeaderValue::from_static("no"),
     );
     Ok(response)
+}
+
+/// After which event a reconnecting client goes on.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+    last.map(|id| seq("Last-Event-ID", id)).transpose()
 }
 
 fn seq(name: &'static str, text: &str) -> Result<i64, Problem> {
@@ -116,6 +146,7 @@ impl From<tails::Error> for Problem {
 struct Feed {
     state: Phase,
     follower: Follower,
+    render: fn(&mut Vec<u8>, &Followed),
     draining: CancellationToken,
     /// By what its caller was let in, and must still be.
     credential: Credential,
@@ -189,11 +220,11 @@ impl Feed {
         match first {
             Err(_silence) => text.extend_from_slice(b":\n\n"),
             Ok(Ok(Some(first))) => {
-                render(&mut text, &first);
+                (self.render)(&mut text, &first);
                 while text.len() < CHUNK
                     && let Some(next) = self.follower.next_now()
                 {
-                    render(&mut text, &next);
+                    (self.render)(&mut text, &next);
                 }
             }
             Ok(Ok(None)) => {

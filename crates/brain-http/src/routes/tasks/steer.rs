@@ -7,7 +7,10 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use brain_swarm::ids::{ActorId, TaskId};
+use brain_swarm::{
+    calls::{Changed, Scope},
+    ids::{ActorId, TaskId},
+};
 use serde::Deserialize;
 
 use super::super::{Order, Segment, call_scope, segment};
@@ -22,23 +25,26 @@ pub(crate) async fn cancel(
 ) -> Result<Response, Problem> {
     let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let order: Order = object::read_any(&app, request).await?;
-    let (actor, calls) = (caller.actor(order.actor_id)?, app.services.calls.clone());
-    let postgres = app.services.postgres.clone();
+    let actor = caller.actor(order.actor_id)?;
+    let cancelled = call_off(&app, caller, (scope, task), actor, order.reason).await?;
+    reply::json(StatusCode::OK, &cancelled)
+}
+
+/// Calls a task off, also when its caller hangs up.
+pub(crate) async fn call_off(
+    app: &App,
+    by: Caller,
+    (scope, task): (Scope, TaskId),
+    actor: ActorId,
+    reason: Option<String>,
+) -> Result<Changed, Problem> {
+    let (calls, postgres) = (app.services.calls.clone(), app.services.postgres.clone());
     let cancelling = app.to_the_end(async move {
-        let changed = calls
-            .cancel_task(&scope, &task, &actor, order.reason.as_deref())
-            .await?;
-        audit::done(
-            &postgres,
-            &caller,
-            "task.cancel",
-            &scope,
-            (&task, order.reason.as_deref()),
-        )
-        .await;
+        let changed = calls.cancel_task(&scope, &task, &actor, reason.as_deref()).await?;
+        audit::done(&postgres, &by, "task.cancel", &scope, (&task, reason.as_deref())).await;
         Ok(changed)
     });
-    reply::json(StatusCode::OK, &cancelling.await?)
+    cancelling.await
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -84,12 +90,23 @@ pub(crate) async fn retry(
 ) -> Result<Response, Problem> {
     let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Retry = object::read_any(&app, request).await?;
-    let (actor, calls) = (caller.actor(given.actor_id)?, app.services.calls.clone());
-    let postgres = app.services.postgres.clone();
+    let actor = caller.actor(given.actor_id)?;
+    let retried = try_again(&app, caller, (scope, task), actor).await?;
+    reply::json(StatusCode::OK, &retried)
+}
+
+/// Gives a task another try, also when its caller hangs up.
+pub(crate) async fn try_again(
+    app: &App,
+    by: Caller,
+    (scope, task): (Scope, TaskId),
+    actor: ActorId,
+) -> Result<Changed, Problem> {
+    let (calls, postgres) = (app.services.calls.clone(), app.services.postgres.clone());
     let retrying = app.to_the_end(async move {
         let changed = calls.retry_task(&scope, &task, &actor).await?;
-        audit::done(&postgres, &caller, "task.retry", &scope, (&task, None)).await;
+        audit::done(&postgres, &by, "task.retry", &scope, (&task, None)).await;
         Ok(changed)
     });
-    reply::json(StatusCode::OK, &retrying.await?)
+    retrying.await
 }
