@@ -186,7 +186,7 @@ async fn obey_nothing_that_somebody_else_wrote() {
     let token = &claimed["tasks"][0]["fencingToken"];
     let progress = json!({"agentId": HOSTILE, "fencingToken": token, "progress": {HOSTILE: HOSTILE}});
     call(&format!("tasks/{swarm}/progress"), progress).await;
-    let failed = json!({"agentId": HOSTILE, "fencingToken": token, "error": format!("{HOSTILE}{long}")});
+    let failed = json!({"agentId": HOSTILE, "fencingToken": token, "error": format!("{HOSTILE}{}", &long[..7000])});
     call(&format!("tasks/{swarm}/fail"), failed).await;
     let letter = park(&brain, HOSTILE, "malformed", format!("{HOSTILE}\u{7}").as_bytes()).await;
     let client = brain.database.client().await;
