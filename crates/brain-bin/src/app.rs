@@ -14,8 +14,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use brain_config::Config;
-use brain_swarm::{bus, calls, event, ids, orchestrator, publish, relay, retention, schedules, tails};
+use brain_swarm::{
+    audit, audit::checkpoints, bus, calls, event, ids, orchestrator, publish, relay, retention, schedules, tails,
+};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +43,7 @@ pub(crate) struct App {
     orchestrator: Option<orchestrator::Service>,
     schedules: Option<schedules::Service>,
     retention: Option<retention::Service>,
+    checkpoints: Option<checkpoints::Service>,
     traces: Option<traces::Service>,
     /// Ends what hands round events.
     following: CancellationToken,
@@ -110,6 +114,17 @@ impl App {
                 pace: retention::Pace::default(),
             })
         });
+        let signer = config.audit.signing_key_file.as_deref().map(audit::Signer::read);
+        let signer = signer
+            .transpose()
+            .context("STUDIO_BRAIN_AUDIT_SIGNING_KEY_FILE cannot be used")?;
+        let checkpoints = signer.clone().map(|signer| {
+            checkpoints::Service::new(checkpoints::Options {
+                postgres: postgres.clone(),
+                signer,
+                interval: config.audit.checkpoint_interval,
+            })
+        });
         let following = CancellationToken::new();
         let services = brain_http::Services {
             tails: tails::Tails::new(postgres.clone(), queue, following.clone()),
@@ -120,6 +135,7 @@ impl App {
             readiness: Arc::new(dependencies.readiness()),
             orchestrator: handle,
             schedules: bell,
+            audit_signer: signer,
             metrics: recorder::render(metrics.clone()),
             tracer,
             defaults: event::Defaults {
@@ -144,6 +160,7 @@ impl App {
             orchestrator,
             schedules,
             retention,
+            checkpoints,
             traces,
             following,
             metrics,
@@ -176,6 +193,7 @@ impl App {
             orchestrator,
             schedules,
             retention,
+            checkpoints,
             traces,
             following,
             metrics,
@@ -194,6 +212,9 @@ impl App {
         }
         if let Some(retention) = retention {
             parts.start("retention", STOP_PATIENCE, |stop| retention.run(stop));
+        }
+        if let Some(checkpoints) = checkpoints {
+            parts.start("audit-checkpoints", STOP_PATIENCE, |stop| checkpoints.run(stop));
         }
         // After all that tells it anything.
         if let Some(traces) = traces {

@@ -1,6 +1,7 @@
 //! The command line: every command, option and help text.
 
 mod agent;
+mod audit;
 mod budget;
 mod dead_letter;
 mod event;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
     agent::{AgentCommand, AgentRegisterArgs},
+    audit::{AuditCommand, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditVerifyArgs},
     budget::BudgetCommand,
     dead_letter::DeadLetterCommand,
     event::{EventCommand, PublishArgs, TailArgs},
@@ -95,6 +97,9 @@ pub(crate) enum Command {
     /// Make, list and revoke API tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// List, export and verify the audit trail, and keep the key that signs it
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Say who the server takes this caller for, and what it may do
     Whoami {
         /// How to print

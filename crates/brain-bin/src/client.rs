@@ -2,9 +2,11 @@
 
 mod answer;
 
+use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use brain_config::{Config, ExposeSecret as _, SecretString, Url};
 use brain_connectivity::health::Report;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -21,6 +23,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 /// Time for the health report: its checks have a time-out of their own.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for what is as long as what is stored.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// The largest page that the API gives.
 const PAGE_MAX: u32 = 500;
 
@@ -102,6 +106,21 @@ impl Client {
     /// Reads one page of a list.
     pub(crate) async fn page(&self, path: &[&str], items: &str, query: &[(&str, String)]) -> Result<Page, Error> {
         Page::of(self.get(path, query).await?, items)
+    }
+
+    /// Writes what the path names to `out` as it comes, however long that takes.
+    pub(crate) async fn download(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        out: &mut impl Write,
+    ) -> anyhow::Result<()> {
+        let request = self.request(Method::GET, path).query(query).timeout(DOWNLOAD_TIMEOUT);
+        let mut response = answer::success(self.send(request).await?).await?;
+        while let Some(bytes) = response.chunk().await.context("the answer was cut off")? {
+            out.write_all(&bytes).context("cannot write the answer")?;
+        }
+        Ok(())
     }
 
     /// Sends a change with a JSON body, or without one.

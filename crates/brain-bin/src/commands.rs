@@ -1,6 +1,7 @@
 //! The commands: one file each, and the runtimes they run on.
 
 mod agent;
+mod audit;
 mod budget;
 mod config;
 mod dead_letter;
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Schema(command) => once(settings, async |config| schema::run(&config, command).await),
         Command::DeadLetter(command) => once(settings, async |config| dead_letter::run(&config, command).await),
         Command::Token(command) => once(settings, async |config| token::run(&config, command).await),
+        Command::Audit(command) => audit::run(settings, command),
         Command::Whoami { output, server } => {
             once(settings, async |config| token::whoami(&config, &server, output).await)
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Artifacts, Bus, Loaded, Log, Memory, Postgres, Problems, RedactedEntry, Redis, Retention, Server, Skills, Source,
-    Sources, Swarm, Telemetry, definitions, load, redacted,
+    Artifacts, Audit, Bus, Loaded, Log, Memory, Postgres, Problems, RedactedEntry, Redis, Retention, Server, Skills,
+    Source, Sources, Swarm, Telemetry, definitions, load, redacted,
 };
 
 /// The whole configuration: valid values only, ready to be handed out section by section.
@@ -28,6 +28,8 @@ pub struct Config {
     pub swarm: Swarm,
     /// How long stored rows are kept.
     pub retention: Retention,
+    /// How the audit trail is signed.
+    pub audit: Audit,
     /// Export of traces.
     pub telemetry: Telemetry,
     /// Registries, installation and confinement of skills.
@@ -78,6 +80,7 @@ impl Config {
             memory: Memory::blank(),
             swarm: Swarm::blank(),
             retention: Retention::blank(),
+            audit: Audit::blank(),
             telemetry: Telemetry::blank(),
             skills: Skills::blank(),
             origins: BTreeMap::new(),

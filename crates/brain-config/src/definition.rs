@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::access::Access;
 use crate::valid::{Valid, Value};
-use crate::{Config, artifacts, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry};
+use crate::{
+    Config, artifacts, audit, bus, log, memory, oidc, postgres, redis, retention, server, skills, swarm, telemetry,
+};
 
 /// One variable: what it is called, what it accepts, what it means.
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +120,8 @@ pub enum Section {
     Swarm,
     /// Retention of stored rows.
     Retention,
+    /// Audit trail.
+    Audit,
     /// OpenTelemetry export.
     Telemetry,
     /// Skills.
@@ -137,6 +141,7 @@ impl fmt::Display for Section {
             Self::Memory => "Vector memory",
             Self::Swarm => "Swarm",
             Self::Retention => "Retention",
+            Self::Audit => "Audit trail",
             Self::Telemetry => "Telemetry",
             Self::Skills => "Skills",
         })
@@ -158,6 +163,7 @@ pub fn definitions() -> &'static [Definition] {
             memory::DEFINITIONS,
             swarm::DEFINITIONS,
             retention::DEFINITIONS,
+            audit::DEFINITIONS,
             telemetry::DEFINITIONS,
             skills::DEFINITIONS,
         ]

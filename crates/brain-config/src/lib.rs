@@ -24,6 +24,7 @@
 
 mod access;
 mod artifacts;
+mod audit;
 mod bus;
 mod config;
 mod consistency;
@@ -48,6 +49,7 @@ mod valid;
 mod warning;
 
 pub use artifacts::Artifacts;
+pub use audit::Audit;
 pub use bus::{Bus, InvalidStartId, StartId};
 pub use config::Config;
 pub use definition::{Definition, Section, definition, definitions};

@@ -85,6 +85,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         readiness: Arc::new(readiness),
         orchestrator: Some(orchestrator),
         schedules: Some(schedules),
+        audit_signer: None,
         metrics: Arc::new(move || recorder.render()),
         tracer: brain_swarm::trace::Tracer::default(),
         defaults: Defaults {

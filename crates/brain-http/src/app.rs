@@ -48,6 +48,8 @@ pub(crate) struct App {
     pub(crate) draining: CancellationToken,
     /// Places for event streams.
     pub(crate) streams: Arc<Semaphore>,
+    /// Places for exports of the audit trail, each of which holds a snapshot.
+    pub(crate) exports: Arc<Semaphore>,
     /// Idempotency keys that were taken.
     keys: AtomicU64,
     forms: OnceLock<SessionSecret>,
@@ -58,6 +60,8 @@ pub(crate) struct App {
 impl App {
     /// Event streams that are open at the same time, at most.
     pub(crate) const MAX_STREAMS: usize = 4096;
+    /// Exports that are under way at the same time, at most.
+    pub(crate) const MAX_EXPORTS: usize = 4;
 
     pub(crate) fn new(config: &Server, services: Services) -> Self {
         let gate = Gate::new(config, services.postgres.clone());
@@ -76,6 +80,7 @@ impl App {
             detached: TaskTracker::new(),
             draining: CancellationToken::new(),
             streams: Arc::new(Semaphore::new(Self::MAX_STREAMS)),
+            exports: Arc::new(Semaphore::new(Self::MAX_EXPORTS)),
             keys: AtomicU64::new(0),
             forms: OnceLock::new(),
             health: Rounds::new(),

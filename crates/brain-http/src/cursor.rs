@@ -36,6 +36,8 @@ pub(crate) enum List {
     Tokens = b'k',
     /// Event schemas; the position is a place in the catalogue, or the type and version of a registered one.
     Schemas = b'c',
+    /// Records of the audit trail; the position is a number of the chain.
+    Audit = b'u',
 }
 
 /// A list with its filters: what a cursor is valid for.

@@ -3,6 +3,7 @@
 //! Invariants: every operation of the table is described, and nothing else is (a test says so); the document is made once and
 //! its bytes never change while the process runs.
 
+mod audit;
 mod budgets;
 mod dead_letters;
 mod events;
@@ -47,7 +48,7 @@ const fn described(method: Method, path: &'static str, describe: fn(Operation<'_
 /// What belongs together: its name, what it is, its operations.
 type Group = (&'static str, &'static str, &'static [Described]);
 
-static GROUPS: [Group; 10] = [
+static GROUPS: [Group; 11] = [
     (
         "events",
         "What happened in a swarm: publish, read, follow.",
@@ -61,6 +62,7 @@ static GROUPS: [Group; 10] = [
     ("schemas", "What events of a type must look like.", schemas::OPERATIONS),
     ("dead letters", "What could not be stored.", dead_letters::OPERATIONS),
     ("tokens", "Who may do what.", tokens::OPERATIONS),
+    ("audit", "Who did what, and why.", audit::OPERATIONS),
     (
         "service",
         "How the service is, and what its interface looks like.",

@@ -3,6 +3,7 @@
 //! Invariant: a path that [`find`] does not know never reaches axum, and one that it knows is routed there.
 
 pub(crate) mod agents;
+pub(crate) mod audit;
 pub(crate) mod budgets;
 pub(crate) mod dead_letters;
 mod docs;

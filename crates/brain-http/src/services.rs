@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use brain_connectivity::{health::Health, postgres::Postgres};
 use brain_swarm::{
-    calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules, tails::Tails, trace::Tracer,
+    audit::Signer, calls::Calls, event::Defaults, orchestrator, publish::Publisher, schedules, tails::Tails,
+    trace::Tracer,
 };
 use jiff::Timestamp;
 
@@ -27,6 +28,8 @@ pub struct Services {
     pub orchestrator: Option<orchestrator::Handle>,
     /// What fires schedules in this process, where it does: told of each change.
     pub schedules: Option<schedules::Handle>,
+    /// The key that signs exports of the audit trail, where one is configured.
+    pub audit_signer: Option<Signer>,
     /// Renders all metrics in the Prometheus text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Takes the span of each request; off where nobody exports them.

@@ -3,6 +3,7 @@
 //! Each check counts what breaks its invariant and shows a few examples; none changes anything. Numbers follow the
 //! architecture; 8 belongs to governance.
 
+mod audit;
 mod streams;
 
 use std::time::Duration;
@@ -133,8 +134,9 @@ pub async fn check(
     let mut findings = sql_checks(postgres, relay_deadline).await?;
     if let Some(redis) = redis {
         findings.push(streams::check(postgres, redis, bus).await?);
-        findings.sort_by_key(|finding| finding.invariant);
     }
+    findings.push(audit::check(postgres).await?);
+    findings.sort_by_key(|finding| finding.invariant);
     Ok(findings)
 }
 

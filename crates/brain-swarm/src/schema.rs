@@ -19,8 +19,8 @@ pub use self::{
     document::{Document, InvalidSchema, MAX_BYTES, MAX_SUBSCHEMAS},
     registry::Registry,
     store::{
-        Error, Fate, MAX_TYPES, MAX_VERSIONS, Proposal, Query, Registered, Subject, check as propose, list, register,
-        versions,
+        Error, Fate, MAX_TYPES, MAX_VERSIONS, Proposal, Query, REGISTERED, Registered, Subject, check as propose, list,
+        register, versions,
     },
 };
 

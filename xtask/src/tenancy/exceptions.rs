@@ -55,6 +55,16 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         reason: "the newest registration of all, by which a replica knows whether it has seen everything",
     },
     Exception {
+        path: "crates/brain-swarm/src/sql/select_audit_tenants.sql",
+        tables: &["brain_audit_checkpoints", "brain_audit_heads", "brain_event_log"],
+        reason: DOCTOR,
+    },
+    Exception {
+        path: "crates/brain-swarm/src/sql/select_unsigned_audit_heads.sql",
+        tables: &["brain_audit_heads"],
+        reason: "the service signs the ends of the trails of all tenants, each by itself",
+    },
+    Exception {
         path: "crates/brain-swarm/src/sql/select_bus_gauges.sql",
         tables: &["swarm_outbox"],
         reason: "metrics: how many rows there are and how old the oldest is, and nothing of what is in them",

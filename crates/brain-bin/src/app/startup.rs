@@ -69,6 +69,10 @@ pub(super) async fn migrate(postgres: &Postgres, apply: bool) -> anyhow::Result<
             .up(postgres)
             .await
             .context("the migrations were not applied")?;
+        // Tried again by the next start, so it keeps nobody from serving.
+        if let Err(error) = brain_swarm::audit::record_migrations(postgres).await {
+            tracing::error!(error = %error, "migrations are applied and could not be recorded in the audit trail");
+        }
         return Ok(());
     }
     let problems = migrations

@@ -1,10 +1,12 @@
 //! `brain migrate`: applies pending migrations, or says where the database stands.
 
+use anyhow::Context as _;
 use brain_config::Config;
 use brain_connectivity::{
     migrations::{Applied, Migrations, State, Status},
     postgres::Postgres,
 };
+use brain_swarm::audit;
 use serde_json::{Value, json};
 
 use crate::cli::{Format, MigrateAction, MigrateArgs};
@@ -17,6 +19,9 @@ pub(super) async fn run(config: &Config, args: &MigrateArgs) -> anyhow::Result<V
     let verdict = match args.action.unwrap_or(MigrateAction::Up) {
         MigrateAction::Up => {
             let applied = migrations.up(&postgres).await?;
+            audit::record_migrations(&postgres)
+                .await
+                .context("the migrations are applied, but could not be recorded in the audit trail")?;
             match args.output {
                 Format::Table => render::print(&applied_text(&applied, migrations.files().len()))?,
                 Format::Json => render::print_json(&applied.iter().map(applied_json).collect::<Vec<_>>())?,

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, and says why"
 )]
 
+mod audit;
 mod brain_process;
 mod cloud_events_sdk;
 mod config_check;

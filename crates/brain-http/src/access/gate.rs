@@ -369,6 +369,7 @@ impl From<tokens::Error> for Problem {
     fn from(error: tokens::Error) -> Self {
         match error {
             tokens::Error::Database(error) => Self::from(&error),
+            tokens::Error::Audit(error) => error.into(),
             error @ (tokens::Error::Unreadable(_) | tokens::Error::Randomness(_)) => Self::internal(error),
         }
     }

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Reads everything but tokens.
+    /// Reads everything but tokens and the audit trail.
     Viewer,
     /// Works: publishes events, creates, claims and finishes tasks, registers itself, sends messages.
     Agent,
-    /// Steers: cancels, retries and reassigns tasks, drains agents, ends runs, keeps budgets, schedules, schemas and dead letters.
+    /// Steers: cancels, retries and reassigns tasks, drains agents, ends runs, keeps budgets, schedules, schemas and dead letters;
+    /// reads the audit trail.
     Operator,
     /// Does all of it, and gives and revokes tokens.
     Admin,
@@ -38,6 +39,8 @@ impl Role {
     pub fn least(resource: &str, action: &str) -> Self {
         match (resource, action) {
             ("tokens", _) => Self::Admin,
+            // Who did what, and why, is not for everybody who works here.
+            ("audit", _) => Self::Operator,
             (_, "read") => Self::Viewer,
             (_, "write" | "work") => Self::Agent,
             _ => Self::Operator,
@@ -86,6 +89,7 @@ mod tests {
             ("events", "read", Role::Viewer),
             ("tokens", "read", Role::Admin),
             ("tokens", "manage", Role::Admin),
+            ("audit", "read", Role::Operator),
             ("events", "write", Role::Agent),
             ("tasks", "work", Role::Agent),
             ("tasks", "manage", Role::Operator),

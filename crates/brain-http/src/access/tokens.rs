@@ -1,15 +1,23 @@
 //! API tokens in the database: made, listed, revoked, looked up.
 //!
 //! Invariants: the secret of a token leaves this module once, in the answer to its creation; a token that was revoked stays
-//! revoked.
+//! revoked; neither happens without its record in the audit trail of the token's tenant.
 
 use brain_connectivity::postgres::{self, Postgres};
-use brain_swarm::ids::{ActorId, TenantId};
+use brain_swarm::{
+    audit::{self, Actor, Entry, Metadata},
+    ids::{ActorId, TenantId},
+};
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Transaction};
 
 use super::{Role, Scopes, Token, TokenId};
+
+/// What the record of a token that was made says was done.
+pub const CREATED: &str = "token.create";
+/// What the record of a token that was revoked says was done.
+pub const REVOKED: &str = "token.revoke";
 
 /// Why a token could not be made, read or revoked.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +25,9 @@ pub enum Error {
     /// The database refused or was away.
     #[error(transparent)]
     Database(#[from] postgres::Error),
+    /// It could not be recorded, so it was not done.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
     /// A row holds what this version does not know, such as a role.
     #[error("the row of token {0} holds what this version does not know")]
     Unreadable(TokenId),
@@ -124,8 +135,9 @@ pub struct Page {
 pub async fn create(postgres: &Postgres, new: &NewToken) -> Result<(StoredToken, Token), Error> {
     let token = Token::generate().map_err(Error::Randomness)?;
     let scopes: Vec<String> = new.scopes.iter().map(ToString::to_string).collect();
-    let client = postgres.client().await?;
-    let row = client
+    let mut client = postgres.client().await?;
+    let transaction = client.transaction().await?;
+    let row = transaction
         .query_one(
             include_str!("sql/insert_token.sql"),
             &[
@@ -145,6 +157,20 @@ pub async fn create(postgres: &Postgres, new: &NewToken) -> Result<(StoredToken,
         )
         .await?;
     let stored = read(&row).ok_or(Error::Unreadable(token.id()))?;
+    let what = Metadata::default()
+        .with("name", stored.name.as_str())
+        .with("role", stored.role.as_str())
+        .with("scopes", scopes)
+        .with("bound", stored.bound)
+        .maybe("expiresAt", stored.expires_at);
+    record(
+        &transaction,
+        (CREATED, &new.created_by),
+        (&new.tenant_id, token.id()),
+        what,
+    )
+    .await?;
+    transaction.commit().await?;
     Ok((stored, token))
 }
 
@@ -194,14 +220,36 @@ pub async fn revoke(
     id: TokenId,
     by: &str,
 ) -> Result<Option<StoredToken>, Error> {
-    let client = postgres.client().await?;
-    let row = client
+    let mut client = postgres.client().await?;
+    let transaction = client.transaction().await?;
+    let row = transaction
         .query_opt(
             include_str!("sql/revoke_token.sql"),
             &[&id.to_string(), &tenant.map(TenantId::as_str), &by],
         )
         .await?;
-    row.map(|row| read(&row).ok_or(Error::Unreadable(id))).transpose()
+    let Some(row) = row else { return Ok(None) };
+    // What this version cannot show is revoked all the same.
+    let tenant = TenantId::new(row.get::<_, &str>("tenant_id")).map_err(|_| Error::Unreadable(id))?;
+    let what = Metadata::default().with("name", row.get::<_, &str>("name"));
+    record(&transaction, (REVOKED, by), (&tenant, id), what).await?;
+    transaction.commit().await?;
+    read(&row).map(Some).ok_or(Error::Unreadable(id))
+}
+
+/// Whose credential it is that was made or revoked, and by whom.
+async fn record(
+    transaction: &Transaction<'_>,
+    (action, by): (&'static str, &str),
+    (tenant, id): (&TenantId, TokenId),
+    what: Metadata,
+) -> Result<(), Error> {
+    let entry = Entry {
+        metadata: what,
+        ..Entry::new(Actor::principal(by), action, id.to_string())
+    };
+    audit::append(transaction, tenant, entry).await?;
+    Ok(())
 }
 
 /// A token with the digest of its secret.

@@ -4,7 +4,9 @@
 //! said is the cause, for the log.
 
 use brain_connectivity::postgres;
-use brain_swarm::{calls, dead_letters, decide::Refusal, event::Invalid, ids::InvalidId, publish, schedules, schema};
+use brain_swarm::{
+    audit, calls, dead_letters, decide::Refusal, event::Invalid, ids::InvalidId, publish, schedules, schema,
+};
 
 use super::{Fault, Kind, Problem};
 
@@ -61,6 +63,23 @@ impl From<&postgres::Error> for Problem {
             .caused_by(error),
             postgres::Kind::InvalidData => rejected(error),
             postgres::Kind::Other => Self::internal(error),
+        }
+    }
+}
+
+impl From<audit::Error> for Problem {
+    fn from(error: audit::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&audit::Error> for Problem {
+    fn from(error: &audit::Error) -> Self {
+        match error {
+            audit::Error::Database(error) => Self::from(error),
+            audit::Error::Unwritable(_) | audit::Error::Broken(_) | audit::Error::Unreadable(..) => {
+                Self::internal(error)
+            }
         }
     }
 }
@@ -182,6 +201,7 @@ impl From<schema::Error> for Problem {
                 return Self::new(Kind::IncompatibleSchema, error.to_string()).with_faults(listed.collect());
             }
             schema::Error::Database(error) => return Self::from(error),
+            schema::Error::Audit(error) => return Self::from(error),
         };
         Self::new(kind, shortened(&error.to_string()))
     }

@@ -134,10 +134,11 @@ async fn set_draining(
     let given: Drain = object::read_any(app, request).await?;
     let actor = caller.actor(given.actor_id)?;
     let calls = app.services.calls.clone();
+    let postgres = app.services.postgres.clone();
     let setting = app.to_the_end(async move {
         let changed = calls.drain_agent(&scope, &agent, &actor, draining).await?;
         let action = if draining { "agent.drain" } else { "agent.resume" };
-        audit::done(&caller, action, &scope, &agent);
+        audit::done(&postgres, &caller, action, &scope, (&agent, None)).await;
         Ok(changed)
     });
     reply::json(StatusCode::OK, &setting.await?)

@@ -82,9 +82,10 @@ pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request:
     let budget: NewBudget = object::read(&app, request).await?;
     let (run, actor) = (default_run(&app)?, caller.actor(budget.actor_id.clone())?);
     let calls = app.services.calls.clone();
+    let postgres = app.services.postgres.clone();
     let creating = app.to_the_end(async move {
         let budget = calls.create_budget(&scope, (&run, &actor), budget).await?;
-        audit::done(&caller, "budget.create", &scope, &budget.budget_id);
+        audit::done(&postgres, &caller, "budget.create", &scope, (&budget.budget_id, None)).await;
         Ok(budget)
     });
     reply::json(StatusCode::CREATED, &creating.await?)
@@ -124,10 +125,11 @@ pub(crate) async fn give_more(
     (max_units, reason): (i64, Option<String>),
 ) -> Result<budgets::StoredBudget, Problem> {
     let (run, calls) = (default_run(app)?, app.services.calls.clone());
+    let postgres = app.services.postgres.clone();
     let raising = app.to_the_end(async move {
         let raised = calls.raise_budget(&scope, (&run, &actor), &budget, max_units, reason.as_deref());
         let raised = raised.await?;
-        audit::done(&by, "budget.raise", &scope, &budget);
+        audit::done(&postgres, &by, "budget.raise", &scope, (&budget, reason.as_deref())).await;
         Ok(raised)
     });
     raising.await
@@ -156,11 +158,12 @@ pub(crate) async fn halt(
     reason: Option<String>,
 ) -> Result<budgets::StoredBudget, Problem> {
     let (run, calls) = (default_run(app)?, app.services.calls.clone());
+    let postgres = app.services.postgres.clone();
     let stopping = app.to_the_end(async move {
         let stopped = calls
             .stop_budget(&scope, (&run, &actor), &budget, reason.as_deref())
             .await?;
-        audit::done(&by, "budget.stop", &scope, &budget);
+        audit::done(&postgres, &by, "budget.stop", &scope, (&budget, reason.as_deref())).await;
         Ok(stopped)
     });
     stopping.await

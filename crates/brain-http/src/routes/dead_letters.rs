@@ -114,7 +114,7 @@ pub(crate) async fn publish_after_all(
             services.max_event_bytes,
         );
         let replayed = replayed.await?;
-        audit::done(&by, "dead-letter.replay", &tenant, &id);
+        audit::done(&services.postgres, &by, "dead-letter.replay", &tenant, (&id, None)).await;
         Ok(replayed)
     };
     app.to_the_end(replay).await
@@ -143,7 +143,7 @@ pub(crate) async fn give_up(app: &App, by: Caller, id: Uuid) -> Result<(), Probl
     let (postgres, tenant) = (app.services.postgres.clone(), by.tenant_id.clone());
     let dropping = app.to_the_end(async move {
         dead_letters::discard(&postgres, &tenant, id).await?;
-        audit::done(&by, "dead-letter.drop", &tenant, &id);
+        audit::done(&postgres, &by, "dead-letter.drop", &tenant, (&id, None)).await;
         Ok(())
     });
     dropping.await

@@ -99,10 +99,10 @@ pub(crate) async fn call_off(
     actor: ActorId,
     reason: Option<String>,
 ) -> Result<runs::StoredRun, Problem> {
-    let calls = app.services.calls.clone();
+    let (calls, postgres) = (app.services.calls.clone(), app.services.postgres.clone());
     let cancelling = app.to_the_end(async move {
         let cancelled = calls.cancel_run(&scope, &run, &actor, reason.as_deref()).await?;
-        audit::done(&by, "run.cancel", &scope, &run);
+        audit::done(&postgres, &by, "run.cancel", &scope, (&run, reason.as_deref())).await;
         Ok(cancelled)
     });
     cancelling.await
@@ -128,9 +128,10 @@ pub(crate) async fn finish(
     let actor = caller.actor(end.actor_id)?;
     let summary = end.summary.map(Value::Object);
     let calls = app.services.calls.clone();
+    let postgres = app.services.postgres.clone();
     let finishing = app.to_the_end(async move {
         let finished = calls.finish_run(&scope, &run, &actor, summary).await?;
-        audit::done(&caller, "run.finish", &scope, &run);
+        audit::done(&postgres, &caller, "run.finish", &scope, (&run, None)).await;
         Ok(finished)
     });
     reply::json(StatusCode::OK, &finishing.await?)

@@ -117,12 +117,15 @@ pub(crate) async fn put(
         if let Some(service) = &services.schedules {
             service.ring();
         }
+        let place = (&key.tenant_id, &key.swarm_id);
         audit::done(
+            &services.postgres,
             &caller,
             "schedule.put",
-            (&key.tenant_id, &key.swarm_id),
-            &key.schedule_id,
-        );
+            place,
+            (&key.schedule_id, None),
+        )
+        .await;
         Ok(stored)
     });
     reply::json(StatusCode::OK, &stored.await?)
@@ -179,12 +182,8 @@ pub(crate) async fn remove(
         if !schedules::delete(&postgres, &key).await? {
             return Err(unknown(&key));
         }
-        audit::done(
-            &caller,
-            "schedule.remove",
-            (&key.tenant_id, &key.swarm_id),
-            &key.schedule_id,
-        );
+        let place = (&key.tenant_id, &key.swarm_id);
+        audit::done(&postgres, &caller, "schedule.remove", place, (&key.schedule_id, None)).await;
         Ok(())
     });
     removing.await?;

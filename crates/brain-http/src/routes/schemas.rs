@@ -250,12 +250,12 @@ pub(crate) async fn register(
     let by = caller.clone();
     // A caller that hangs up must not come between registering it and telling whoever checks by it.
     let registered = app.to_the_end(async move {
-        let registered = schema::register(&services.postgres, &proposal, &by.actor_id).await?;
+        let registered = schema::register(&services.postgres, &proposal, (&by.actor_id, &by.id)).await?;
         services.publisher.schemas().forget();
         let (schema, new) = &registered;
         if *new {
             let object = format!("{}/{}", schema.event_type, schema.version);
-            audit::done(&by, "schema.register", &by.tenant_id, &object);
+            audit::recorded(&by, schema::REGISTERED, &by.tenant_id, &object);
         }
         Ok(registered)
     });

@@ -8,8 +8,8 @@ use axum::{
 };
 
 use super::{
-    Need, Operation, Route, agents, budgets, dead_letters, docs, events, health, messages, runs, schedules, schemas,
-    status, tasks, tokens,
+    Need, Operation, Route, agents, audit, budgets, dead_letters, docs, events, health, messages, runs, schedules,
+    schemas, status, tasks, tokens,
 };
 
 /// The path of the events.
@@ -20,7 +20,7 @@ pub(super) const TOKENS: &str = "/api/tokens";
 pub(super) const CLAIM: &str = "/api/swarm/tasks/claim";
 
 /// All routes; those that are asked most often come first, and a fixed path before one that varies.
-pub(crate) static TABLE: [Route; 51] = [
+pub(crate) static TABLE: [Route; 53] = [
     Route {
         template: EVENTS,
         operations: &[
@@ -278,6 +278,16 @@ pub(crate) static TABLE: [Route; 51] = [
             Operation::new(Method::PUT, Need::Scope("schedules", "manage")),
         ],
         handlers: || get(schedules::show).put(schedules::put).delete(schedules::remove),
+    },
+    Route {
+        template: "/api/capabilities/audit",
+        operations: &[Operation::new(Method::GET, Need::Scope("audit", "read"))],
+        handlers: || get(audit::list),
+    },
+    Route {
+        template: "/api/capabilities/audit/export",
+        operations: &[Operation::new(Method::GET, Need::Scope("audit", "read"))],
+        handlers: || get(audit::export),
     },
     Route {
         template: "/api/whoami",

@@ -86,7 +86,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request:
     let postgres = app.services.postgres.clone();
     let creating = app.to_the_end(async move {
         let (stored, token) = tokens::create(&postgres, &new).await?;
-        audit::done(&caller, "token.create", &stored.tenant_id, &stored.token_id);
+        audit::recorded(&caller, tokens::CREATED, &stored.tenant_id, &stored.token_id);
         Ok((stored, token))
     });
     let (stored, token) = creating.await?;
@@ -143,7 +143,7 @@ pub(crate) async fn revoke(
         // Also where what was revoked cannot be shown.
         state.gate.forget(id);
         let token = revoked?.ok_or_else(|| unknown(id))?;
-        audit::done(&caller, "token.revoke", &token.tenant_id, &id);
+        audit::recorded(&caller, tokens::REVOKED, &token.tenant_id, &id);
         Ok(token)
     });
     reply::json(StatusCode::OK, &revoking.await?)

@@ -1,4 +1,4 @@
-//! Audit lines: one for each action that manages something, with who did it, and none for what did not happen.
+//! Audit lines and records: one for each action that manages something, with who did it, and none for what did not happen.
 
 use brain_http::access::{Need, Role, operations};
 use brain_testkit::eventually;
@@ -130,7 +130,7 @@ fn filled(template: &str, id: &str) -> String {
 
 /// The runtime of this test is this thread, so a subscriber of this thread sees the server too.
 #[tokio::test]
-async fn each_action_that_manages_something_leaves_one_line() {
+async fn each_action_that_manages_something_leaves_one_line_and_one_record() {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt().json().with_writer(lines.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
@@ -168,6 +168,14 @@ async fn each_action_that_manages_something_leaves_one_line() {
             json!(id)
         };
         assert_eq!(line["object"], object, "{name}: {line}");
+        let (_, page) = manager
+            .call(&Method::GET, "/api/capabilities/audit?limit=1", None)
+            .await;
+        let record = &page["records"][0];
+        assert_eq!(record["action"], action, "{name}: {record}");
+        assert_eq!(record["target"], object, "{name}: {record}");
+        assert_eq!(record["actorId"], principal.as_str(), "{name}: {record}");
+        assert_eq!(record["tenantId"], "acme", "{name}: {record}");
         assert_eq!(
             line["swarm.id"].is_string(),
             query.contains("swarmId"),

@@ -87,6 +87,7 @@ impl Setup {
             readiness: Arc::new(probes),
             orchestrator: None,
             schedules: None,
+            audit_signer: None,
             metrics: Arc::new(move || recorder.render()),
             tracer: brain_swarm::trace::Tracer::default(),
             defaults: Defaults {

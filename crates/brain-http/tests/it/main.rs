@@ -4,6 +4,7 @@
 mod access;
 mod agents;
 mod audit;
+mod audit_trail;
 mod brain;
 mod budgets;
 mod claims;

@@ -47,6 +47,7 @@ pub(crate) fn case(method: &Method, path: &str) -> Option<(&'static str, Option<
         (_, "/api/tokens/{tokenId}") | ("GET", "/api/tokens" | "/api/swarm/schemas") => return Some(("", None)),
         ("GET", "/api/swarm/dead-letters") | (_, "/api/swarm/dead-letters/{deadLetterId}") => return Some(("", None)),
         ("POST", "/api/swarm/dead-letters/{deadLetterId}/replay") => return Some(("", None)),
+        ("GET", "/api/capabilities/audit" | "/api/capabilities/audit/export") => return Some(("", None)),
         ("POST", "/api/tokens") => {
             return Some((
                 "",

@@ -1,31 +1,13 @@
 //! Writing records at the end of a chain.
 
-use brain_connectivity::postgres;
 use jiff::Timestamp;
 use tokio_postgres::{GenericClient, Transaction};
 
-use super::record::{Entry, Record, Unwritable};
+use super::{
+    Error,
+    record::{Entry, Record},
+};
 use crate::{digest::Digest, ids::TenantId};
-
-/// Why nothing was recorded, so that the transaction must not be committed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The database said no, or nothing.
-    #[error(transparent)]
-    Database(#[from] postgres::Error),
-    /// The entry cannot be written.
-    #[error(transparent)]
-    Unwritable(#[from] Unwritable),
-    /// The end of the chain is not what a chain ends with.
-    #[error("the end of the audit trail of tenant {0} is broken; run `brain doctor --invariants`")]
-    Broken(TenantId),
-}
-
-impl From<tokio_postgres::Error> for Error {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
 
 /// Records what this transaction does. From here to its end nobody else of the tenant records anything, so this comes last.
 ///

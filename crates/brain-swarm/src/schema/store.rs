@@ -14,10 +14,14 @@ use super::{
     document::{Document, InvalidSchema},
 };
 use crate::{
+    audit::{self, Actor, Entry},
+    digest::Digest,
     event::EventType,
     ids::{ActorId, TenantId},
 };
 
+/// What the record of a registration says was done.
+pub const REGISTERED: &str = "schema.register";
 /// The most types of a tenant that have schemas.
 pub const MAX_TYPES: i64 = 1000;
 /// The most versions of a type.
@@ -103,6 +107,9 @@ pub enum Error {
     /// There are too many already.
     #[error("{0}")]
     TooMany(String),
+    /// It could not be recorded, so it was not done.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
     /// The database said no, or nothing.
     #[error(transparent)]
     Database(#[from] postgres::Error),
@@ -152,11 +159,18 @@ pub async fn check(postgres: &Postgres, proposal: &Proposal) -> Result<Fate, Err
     fate(&**client, proposal).await
 }
 
-/// Registers a schema; `false` where it was there already. Tell the [`Registry`](super::Registry) afterwards.
+/// Registers a schema, with its record in the audit trail; `false` where it was there already. Tell the
+/// [`Registry`](super::Registry) afterwards.
+///
+/// `by`: the actor who registers it, and the principal that speaks for it.
 ///
 /// # Errors
 /// [`Error`] says why nothing was registered.
-pub async fn register(postgres: &Postgres, proposal: &Proposal, by: &ActorId) -> Result<(Registered, bool), Error> {
+pub async fn register(
+    postgres: &Postgres,
+    proposal: &Proposal,
+    (by, principal): (&ActorId, &str),
+) -> Result<(Registered, bool), Error> {
     let mut client = postgres.client().await?;
     let transaction = client.transaction().await?;
     // Readers go on; only who registers waits.
@@ -209,6 +223,16 @@ pub async fn register(postgres: &Postgres, proposal: &Proposal, by: &ActorId) ->
         created_by: by.clone(),
         created_at: row.get(0),
     };
+    let entry = Entry {
+        // A schema with numbers that RFC 8785 has no form for is one all the same.
+        input_hash: Digest::of_json(&registered.schema).ok(),
+        ..Entry::new(
+            Actor::principal(principal),
+            REGISTERED,
+            format!("{event_type}/{version}"),
+        )
+    };
+    audit::append(&transaction, tenant_id, entry).await?;
     transaction.commit().await?;
     Ok((registered, true))
 }

@@ -1,6 +1,8 @@
 //! The swarm against real servers.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit;
+mod audit_proof;
 mod bus;
 mod crowd;
 mod door;

@@ -32,7 +32,7 @@ fn proposal_of(tenant: TenantId, kind: &str, schema: Value) -> Proposal {
 /// Registers as another process would: this world's publisher is not told.
 async fn register(world: &World, proposal: &Proposal) -> Result<(Registered, bool), Error> {
     let by = ActorId::new("keeper").unwrap();
-    schema::register(&world.postgres, proposal, &by).await
+    schema::register(&world.postgres, proposal, (&by, "token:1")).await
 }
 
 fn integer() -> Value {

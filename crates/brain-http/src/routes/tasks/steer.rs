@@ -38,10 +38,10 @@ pub(crate) async fn call_off(
     actor: ActorId,
     reason: Option<String>,
 ) -> Result<Changed, Problem> {
-    let calls = app.services.calls.clone();
+    let (calls, postgres) = (app.services.calls.clone(), app.services.postgres.clone());
     let cancelling = app.to_the_end(async move {
         let changed = calls.cancel_task(&scope, &task, &actor, reason.as_deref()).await?;
-        audit::done(&by, "task.cancel", &scope, &task);
+        audit::done(&postgres, &by, "task.cancel", &scope, (&task, reason.as_deref())).await;
         Ok(changed)
     });
     cancelling.await
@@ -65,9 +65,10 @@ pub(crate) async fn reassign(
     let (task, scope): (TaskId, _) = (segment("taskId", path)?, call_scope(&app, &caller, request.uri())?);
     let given: Reassignment = object::read(&app, request).await?;
     let (actor, calls) = (caller.actor(given.actor_id)?, app.services.calls.clone());
+    let postgres = app.services.postgres.clone();
     let reassigning = app.to_the_end(async move {
         let changed = calls.reassign_task(&scope, &task, &given.agent_id, &actor).await?;
-        audit::done(&caller, "task.reassign", &scope, &task);
+        audit::done(&postgres, &caller, "task.reassign", &scope, (&task, None)).await;
         Ok(changed)
     });
     reply::json(StatusCode::OK, &reassigning.await?)
@@ -101,10 +102,10 @@ pub(crate) async fn try_again(
     (scope, task): (Scope, TaskId),
     actor: ActorId,
 ) -> Result<Changed, Problem> {
-    let calls = app.services.calls.clone();
+    let (calls, postgres) = (app.services.calls.clone(), app.services.postgres.clone());
     let retrying = app.to_the_end(async move {
         let changed = calls.retry_task(&scope, &task, &actor).await?;
-        audit::done(&by, "task.retry", &scope, &task);
+        audit::done(&postgres, &by, "task.retry", &scope, (&task, None)).await;
         Ok(changed)
     });
     retrying.await

@@ -1,0 +1,1 @@
+SELECT seq, hash FROM brain_audit_heads WHERE tenant_id = $1
