@@ -246,6 +246,7 @@ async fn people_see_and_steer_a_swarm() {
         ("dead-letters", "/dashboard/dead-letters".to_owned()),
         ("dead-letter", format!("/dashboard/dead-letters/{waiting}")),
         ("budgets", "/dashboard/budgets".to_owned()),
+        ("audit", "/dashboard/audit".to_owned()),
         ("problem", "/dashboard/tasks/nothing".to_owned()),
     ];
     look_at_all(&browser, &plane, &pages).await;
@@ -283,7 +284,7 @@ async fn foreign_text_does_nothing() {
     browser.says("h1", "Overview").await;
     let links = "return [...document.querySelectorAll('#rows th a')].map((link) => link.getAttribute('href'))";
     let mut pages: Vec<String> = Vec::new();
-    for list in ["runs", "tasks", "agents", "events", "dead-letters", "budgets"] {
+    for list in ["runs", "tasks", "agents", "events", "dead-letters", "budgets", "audit"] {
         pages.push(format!("/dashboard/{list}"));
         browser.open(&plane.url(&format!("/dashboard/{list}"))).await;
         let found = browser.run(links).await;
