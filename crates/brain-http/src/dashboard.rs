@@ -10,6 +10,7 @@
 mod action;
 pub(crate) mod agents;
 pub(crate) mod assets;
+pub(crate) mod audit;
 pub(crate) mod budgets;
 pub(crate) mod dead_letters;
 pub(crate) mod events;

@@ -35,8 +35,9 @@ pub(super) const AGENTS: Section = section("Agents", "agents", Some(("agents", "
 pub(super) const EVENTS: Section = section("Events", "events", Some(("events", "read")));
 pub(super) const DEAD_LETTERS: Section = section("Dead letters", "dead-letters", Some(("dead-letters", "read")));
 pub(super) const BUDGETS: Section = section("Budgets", "budgets", Some(("budgets", "read")));
+pub(super) const AUDIT: Section = section("Audit", "audit", Some(("audit", "read")));
 
-const SECTIONS: [Section; 7] = [OVERVIEW, RUNS, TASKS, AGENTS, EVENTS, DEAD_LETTERS, BUDGETS];
+const SECTIONS: [Section; 8] = [OVERVIEW, RUNS, TASKS, AGENTS, EVENTS, DEAD_LETTERS, BUDGETS, AUDIT];
 
 const fn section(label: &'static str, path: &'static str, needs: Option<(&'static str, &'static str)>) -> Section {
     Section { label, path, needs }

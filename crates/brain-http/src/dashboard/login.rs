@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     app::App,
+    audit,
     problem::{Kind, Problem},
     query::Query,
 };
@@ -95,7 +96,14 @@ pub(crate) async fn log_in(State(app): State<Arc<App>>, request: Request) -> Res
     match app.gate.begin_session(token).await {
         Ok(begun) => {
             let by = &begun.principal;
-            tracing::info!(principal.id = %by.id, tenant.id = %by.tenant_id, "session of the dashboard began");
+            audit::done(
+                &app.services.postgres,
+                by,
+                "session.begin",
+                &by.tenant_id,
+                (&by.id, None),
+            )
+            .await;
             let mut response = reply::see(next)?;
             let cookie = session::begin(&begun, &headers)?;
             response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -114,6 +122,8 @@ pub(crate) async fn log_out(State(app): State<Arc<App>>, posted: Posted) -> Resu
     posted.fields(&[TOKEN])?;
     if let Some(session) = posted.visitor.session() {
         app.gate.end_session(session).await?;
+        let by = posted.visitor.caller();
+        audit::done(&app.services.postgres, by, "session.end", &by.tenant_id, (&by.id, None)).await;
     }
     let mut response = reply::see("/dashboard/login")?;
     response.headers_mut().append(header::SET_COOKIE, session::end());

@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{Need, Operation, Route};
-use crate::dashboard::{agents, assets, budgets, dead_letters, events, login, overview, runs, tasks};
+use crate::dashboard::{agents, assets, audit, budgets, dead_letters, events, login, overview, runs, tasks};
 
 const fn reads(resource: &'static str) -> Operation {
     Operation::new(Method::GET, Need::Session(resource, "read"))
@@ -19,7 +19,7 @@ const fn manages(resource: &'static str) -> Operation {
 }
 
 /// All of them, a fixed path before one that varies.
-pub(super) static PAGES: [Route; 23] = [
+pub(super) static PAGES: [Route; 24] = [
     Route {
         template: "/dashboard",
         operations: &[Operation::new(Method::GET, Need::Visitor)],
@@ -137,5 +137,10 @@ pub(super) static PAGES: [Route; 23] = [
         template: "/dashboard/budgets/{budgetId}/stop",
         operations: &[manages("budgets")],
         handlers: || post(budgets::stop),
+    },
+    Route {
+        template: "/dashboard/audit",
+        operations: &[reads("audit")],
+        handlers: || get(audit::list),
     },
 ];

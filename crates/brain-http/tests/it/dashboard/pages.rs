@@ -17,7 +17,8 @@ use crate::{
 const HOSTILE: &str = "\"'><script>window.pwned=1</script><img src=x onerror=alert(1)>{{7*7}}<!--\u{202e}\u{2066}]]>";
 
 /// What differs from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 10] = [
+const FILTERS: [(&str, &str); 11] = [
+    (r"[0-9a-f]{64}(&#34;)", "[digest]$1"),
     (
         r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         "[uuid]",
@@ -91,6 +92,7 @@ async fn show_what_is_there() {
         ("dead_letters", "/dashboard/dead-letters".to_owned()),
         ("dead_letter", format!("/dashboard/dead-letters/{letter}")),
         ("budgets", "/dashboard/budgets".to_owned()),
+        ("audit", "/dashboard/audit?actionPrefix=budget.".to_owned()),
     ] {
         let page = browser.page(&path).await;
         let is_handler = |rest: &str| {
@@ -186,7 +188,7 @@ async fn obey_nothing_that_somebody_else_wrote() {
     let token = &claimed["tasks"][0]["fencingToken"];
     let progress = json!({"agentId": HOSTILE, "fencingToken": token, "progress": {HOSTILE: HOSTILE}});
     call(&format!("tasks/{swarm}/progress"), progress).await;
-    let failed = json!({"agentId": HOSTILE, "fencingToken": token, "error": format!("{HOSTILE}{long}")});
+    let failed = json!({"agentId": HOSTILE, "fencingToken": token, "error": format!("{HOSTILE}{}", &long[..7000])});
     call(&format!("tasks/{swarm}/fail"), failed).await;
     let letter = park(&brain, HOSTILE, "malformed", format!("{HOSTILE}\u{7}").as_bytes()).await;
     let client = brain.database.client().await;
@@ -206,6 +208,7 @@ async fn obey_nothing_that_somebody_else_wrote() {
         format!("/dashboard/events?swarmId={swarm}&runId={swarm}&actorId={swarm}"),
         format!("/dashboard/events?swarmId={swarm}"),
         format!("/dashboard/budgets?swarmId={swarm}"),
+        "/dashboard/audit".to_owned(),
         "/dashboard/dead-letters".to_owned(),
         format!("/dashboard/dead-letters/{letter}"),
         format!("/dashboard/tasks/{swarm}"),
