@@ -9,9 +9,11 @@
 
 mod action;
 pub(crate) mod agents;
+pub(crate) mod approvals;
 pub(crate) mod assets;
 pub(crate) mod audit;
 pub(crate) mod budgets;
+pub(crate) mod capabilities;
 pub(crate) mod dead_letters;
 pub(crate) mod events;
 mod form;

@@ -35,16 +35,34 @@ pub(super) const AGENTS: Section = section("Agents", "agents", Some(("agents", "
 pub(super) const EVENTS: Section = section("Events", "events", Some(("events", "read")));
 pub(super) const DEAD_LETTERS: Section = section("Dead letters", "dead-letters", Some(("dead-letters", "read")));
 pub(super) const BUDGETS: Section = section("Budgets", "budgets", Some(("budgets", "read")));
+pub(super) const APPROVALS: Section = section("Approvals", "approvals", Some(("capabilities", "read")));
+pub(super) const CAPABILITIES: Section = section("Capabilities", "capabilities", Some(("capabilities", "read")));
 pub(super) const AUDIT: Section = section("Audit", "audit", Some(("audit", "read")));
 
-const SECTIONS: [Section; 8] = [OVERVIEW, RUNS, TASKS, AGENTS, EVENTS, DEAD_LETTERS, BUDGETS, AUDIT];
+const SECTIONS: [Section; 10] = [
+    OVERVIEW,
+    RUNS,
+    TASKS,
+    AGENTS,
+    EVENTS,
+    DEAD_LETTERS,
+    BUDGETS,
+    APPROVALS,
+    CAPABILITIES,
+    AUDIT,
+];
 
 const fn section(label: &'static str, path: &'static str, needs: Option<(&'static str, &'static str)>) -> Section {
     Section { label, path, needs }
 }
 
 /// What a page says after an action, by the word in its address.
-const DONE: [(&str, &str); 8] = [
+const DONE: [(&str, &str); 13] = [
+    ("proposal-approved", "The proposal was approved."),
+    ("proposal-rejected", "The proposal was rejected."),
+    ("proposal-reopened", "The proposal waits for a decision again."),
+    ("switch-on", "The kill switch is on: nothing is dispatched any more."),
+    ("switch-off", "The kill switch is off."),
     ("task-cancelled", "The task was called off."),
     ("task-retried", "The task is tried again."),
     (

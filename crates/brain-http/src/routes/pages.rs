@@ -8,7 +8,9 @@ use axum::{
 };
 
 use super::{Need, Operation, Route};
-use crate::dashboard::{agents, assets, audit, budgets, dead_letters, events, login, overview, runs, tasks};
+use crate::dashboard::{
+    agents, approvals, assets, audit, budgets, capabilities, dead_letters, events, login, overview, runs, tasks,
+};
 
 const fn reads(resource: &'static str) -> Operation {
     Operation::new(Method::GET, Need::Session(resource, "read"))
@@ -19,7 +21,7 @@ const fn manages(resource: &'static str) -> Operation {
 }
 
 /// All of them, a fixed path before one that varies.
-pub(super) static PAGES: [Route; 24] = [
+pub(super) static PAGES: [Route; 31] = [
     Route {
         template: "/dashboard",
         operations: &[Operation::new(Method::GET, Need::Visitor)],
@@ -122,6 +124,44 @@ pub(super) static PAGES: [Route; 24] = [
         template: "/dashboard/dead-letters/{deadLetterId}/drop",
         operations: &[manages("dead-letters")],
         handlers: || post(dead_letters::drop),
+    },
+    Route {
+        template: "/dashboard/approvals",
+        operations: &[reads("capabilities")],
+        handlers: || get(approvals::list),
+    },
+    Route {
+        template: "/dashboard/approvals/{proposalId}",
+        operations: &[reads("capabilities")],
+        handlers: || get(approvals::show),
+    },
+    Route {
+        template: "/dashboard/approvals/{proposalId}/approve",
+        operations: &[manages("capabilities")],
+        handlers: || post(approvals::approve),
+    },
+    Route {
+        template: "/dashboard/approvals/{proposalId}/reject",
+        operations: &[manages("capabilities")],
+        handlers: || post(approvals::reject),
+    },
+    Route {
+        template: "/dashboard/approvals/{proposalId}/reopen",
+        operations: &[Operation::new(
+            Method::POST,
+            Need::Session("capabilities", "administer"),
+        )],
+        handlers: || post(approvals::reopen),
+    },
+    Route {
+        template: "/dashboard/capabilities",
+        operations: &[reads("capabilities")],
+        handlers: || get(capabilities::show),
+    },
+    Route {
+        template: "/dashboard/capabilities/kill-switch",
+        operations: &[manages("capabilities")],
+        handlers: || post(capabilities::turn),
     },
     Route {
         template: "/dashboard/budgets",

@@ -200,22 +200,29 @@ const fn tenant() -> Reach {
 pub(crate) async fn turn(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
     Query::parse(request.uri().query(), &[])?;
     let given: Turn = object::read(&app, request).await?;
-    if given.reach == Reach::Installation && !caller.installation {
+    let kill_switches = set_switch(&app, caller, (given.reach, given.enabled), given.reason).await?;
+    reply::json(StatusCode::OK, &Switches { kill_switches })
+}
+
+/// Turns a kill switch, also when its caller hangs up.
+pub(crate) async fn set_switch(
+    app: &App,
+    by: Caller,
+    (reach, enabled): (Reach, bool),
+    reason: String,
+) -> Result<Vec<Switch>, Problem> {
+    if reach == Reach::Installation && !by.installation {
         let detail = "the switch of the installation is turned by its administrator alone";
         return Err(Problem::new(Kind::Forbidden, detail));
     }
     let governance = app.services.governance.clone();
     let turning = app.to_the_end(async move {
-        let by = who(&caller);
-        let switches = governance
-            .set_kill_switch(&by, given.reach, given.enabled, &given.reason)
-            .await?;
-        let object = if given.enabled { "on" } else { "off" };
-        audit::recorded(&caller, "capability.kill_switch", &caller.tenant_id, &object);
+        let switches = governance.set_kill_switch(&who(&by), reach, enabled, &reason).await?;
+        let object = if enabled { "on" } else { "off" };
+        audit::recorded(&by, "capability.kill_switch", &by.tenant_id, &object);
         Ok(switches)
     });
-    let kill_switches = turning.await?;
-    reply::json(StatusCode::OK, &Switches { kill_switches })
+    turning.await
 }
 
 #[derive(Serialize, schemars::JsonSchema)]

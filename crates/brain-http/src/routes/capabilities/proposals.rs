@@ -138,7 +138,8 @@ pub(crate) async fn approve(
     let decision = Decision::Approve {
         overrule: given.overrule,
     };
-    resolve(&app, caller, id, (decision, "capability.approve"), given.reason).await
+    let approved = decide(&app, caller, id, (decision, "capability.approve"), given.reason).await?;
+    reply::json(StatusCode::OK, &approved)
 }
 
 /// Rejects a proposal.
@@ -151,7 +152,8 @@ pub(crate) async fn reject(
     let id: Uuid = segment("proposalId", path)?;
     Query::parse(request.uri().query(), &[])?;
     let given: Reason = object::read(&app, request).await?;
-    resolve(&app, caller, id, (Decision::Reject, "capability.reject"), given.reason).await
+    let rejected = decide(&app, caller, id, (Decision::Reject, "capability.reject"), given.reason).await?;
+    reply::json(StatusCode::OK, &rejected)
 }
 
 /// Takes back what was decided.
@@ -164,23 +166,25 @@ pub(crate) async fn reopen(
     let id: Uuid = segment("proposalId", path)?;
     Query::parse(request.uri().query(), &[])?;
     let given: Reason = object::read(&app, request).await?;
-    resolve(&app, caller, id, (Decision::Reopen, "capability.reopen"), given.reason).await
+    let reopened = decide(&app, caller, id, (Decision::Reopen, "capability.reopen"), given.reason).await?;
+    reply::json(StatusCode::OK, &reopened)
 }
 
-async fn resolve(
+/// Decides about a proposal, also when its caller hangs up.
+pub(crate) async fn decide(
     app: &App,
     caller: Caller,
     id: Uuid,
     (decision, action): (Decision, &'static str),
     reason: String,
-) -> Result<Response, Problem> {
+) -> Result<StoredProposal, Problem> {
     let governance = app.services.governance.clone();
     let resolving = app.to_the_end(async move {
         let resolved = governance.resolve(&who(&caller), id, decision, &reason).await?;
         audit::recorded(&caller, action, &caller.tenant_id, &id);
         Ok(resolved)
     });
-    reply::json(StatusCode::OK, &resolving.await?)
+    resolving.await
 }
 
 #[derive(Default, Deserialize, schemars::JsonSchema)]
