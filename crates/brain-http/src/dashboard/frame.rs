@@ -44,7 +44,7 @@ const fn section(label: &'static str, path: &'static str, needs: Option<(&'stati
 }
 
 /// What a page says after an action, by the word in its address.
-const DONE: [(&str, &str); 8] = [
+const DONE: [(&str, &str); 7] = [
     ("task-cancelled", "The task was called off."),
     ("task-retried", "The task is tried again."),
     (
@@ -55,7 +55,6 @@ const DONE: [(&str, &str); 8] = [
     ("letter-dropped", "The dead letter was dropped."),
     ("budget-raised", "The budget was changed."),
     ("budget-stopped", "The budget was stopped."),
-    ("logged-in", "You are logged in."),
 ];
 
 /// An entry of the navigation.

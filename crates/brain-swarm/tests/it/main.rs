@@ -7,6 +7,7 @@ mod bus;
 mod crowd;
 mod door;
 mod flow;
+mod overview;
 mod replicas;
 mod retention;
 mod schedules;
