@@ -27,9 +27,9 @@ pub struct Counts {
     pub failed: i64,
     /// Tasks that were called off.
     pub cancelled: i64,
-    /// Agents that were heard lately.
+    /// Agents that were heard lately and take tasks.
     pub live: i64,
-    /// Of them those that take nothing new, which are not among `live`.
+    /// Agents that were heard lately and take nothing new.
     pub draining: i64,
     /// Agents that were not heard any more.
     pub lost: i64,

@@ -57,7 +57,7 @@ const fn section(label: &'static str, path: &'static str, needs: Option<(&'stati
 }
 
 /// What a page says after an action, by the word in its address.
-const DONE: [(&str, &str); 13] = [
+const DONE: [(&str, &str); 12] = [
     ("proposal-approved", "The proposal was approved."),
     ("proposal-rejected", "The proposal was rejected."),
     ("proposal-reopened", "The proposal waits for a decision again."),
@@ -73,7 +73,6 @@ const DONE: [(&str, &str); 13] = [
     ("letter-dropped", "The dead letter was dropped."),
     ("budget-raised", "The budget was changed."),
     ("budget-stopped", "The budget was stopped."),
-    ("logged-in", "You are logged in."),
 ];
 
 /// An entry of the navigation.

@@ -8,6 +8,7 @@ mod crowd;
 mod door;
 mod flow;
 mod governance;
+mod overview;
 mod replicas;
 mod retention;
 mod schedules;

@@ -10,6 +10,7 @@ use crate::{
     access::{give, guarded, scopes, wish},
     brain::Brain,
     dead_letters::park,
+    governance,
 };
 
 const FINE: &[u8] =
@@ -275,4 +276,63 @@ async fn steer_tasks_runs_and_budgets() {
         (status_of(&brain, &token, "other").await == "cancelled").then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn decide_about_proposals_and_turn_the_kill_switch() {
+    let brain = guarded().await;
+    let operator = give(&brain, &wish("acme", Role::Operator)).await;
+    let browser = Browser::with(&brain, &operator).await;
+    let propose = async || {
+        let request = brain.post("/api/capabilities/proposals").bearer_auth(&operator);
+        let made = request.json(&governance::proposal("mail.send")).send().await.unwrap();
+        let made: Value = made.json().await.unwrap();
+        made["proposalId"].as_str().unwrap().to_owned()
+    };
+    let status = async |id: &str| {
+        let request = brain
+            .get(&format!("/api/capabilities/proposals/{id}"))
+            .bearer_auth(&operator);
+        let it: Value = request.send().await.unwrap().json().await.unwrap();
+        it["status"].as_str().unwrap().to_owned()
+    };
+    let token = browser.form_token().await;
+    let because = [("form", token.as_str()), ("reason", governance::WHY)];
+    let id = propose().await;
+    let page = browser.page(&format!("/dashboard/approvals/{id}")).await;
+    assert!(
+        page.contains("&#34;to&#34;: &#34;you&#34;"),
+        "exactly what will happen: {page}"
+    );
+    assert!(!page.contains("unsend"), "{page}");
+    let brief = [("form", token.as_str()), ("reason", "ok")];
+    let answer = browser
+        .ask(&Method::POST, &format!("/dashboard/approvals/{id}/approve"), &brief)
+        .await;
+    assert_eq!(answer.status(), 422);
+    let answer = browser
+        .ask(&Method::POST, &format!("/dashboard/approvals/{id}/approve"), &because)
+        .await;
+    assert_eq!(answer.status(), 303);
+    assert_eq!(status(&id).await, "approved");
+    let answer = browser
+        .ask(&Method::POST, &format!("/dashboard/approvals/{id}/reject"), &because)
+        .await;
+    assert_eq!(answer.status(), 303);
+    assert_eq!(status(&id).await, "rejected");
+    let path = format!("/dashboard/approvals/{id}/reopen");
+    assert_eq!(
+        browser.ask(&Method::POST, &path, &because).await.status(),
+        403,
+        "an administrator's matter"
+    );
+
+    let mut turn = vec![("reach", "tenant"), ("enabled", "true")];
+    turn.extend(because);
+    let path = "/dashboard/capabilities/kill-switch";
+    let answer = browser.ask(&Method::POST, path, &turn).await;
+    let to = answer.headers()["location"].to_str().unwrap().to_owned();
+    assert!(browser.page(&to).await.contains("Nothing is dispatched"));
+    turn[0] = ("reach", "installation");
+    assert_eq!(browser.ask(&Method::POST, path, &turn).await.status(), 403);
 }

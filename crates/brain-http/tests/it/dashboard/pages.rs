@@ -75,6 +75,23 @@ async fn furnish(brain: &Brain) -> String {
     park(brain, "1-0", "malformed", b"{\"id\": ").await.to_string()
 }
 
+/// A proposal that waits for a person.
+async fn propose(brain: &Brain, words: &str) -> String {
+    let proposal = json!({"capabilityId": "mail.send", "input": {"to": words}, "summary": words, "expectedEffects": [words],
+        "rationale": format!("because of this: {words}")});
+    let answer = brain
+        .post("/api/capabilities/proposals")
+        .json(&proposal)
+        .send()
+        .await
+        .unwrap();
+    let made: Value = answer.json().await.unwrap();
+    made["proposalId"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{made}"))
+        .to_owned()
+}
+
 #[tokio::test]
 async fn show_what_is_there() {
     let brain = Brain::start().await;
@@ -93,6 +110,12 @@ async fn show_what_is_there() {
         ("dead_letter", format!("/dashboard/dead-letters/{letter}")),
         ("budgets", "/dashboard/budgets".to_owned()),
         ("audit", "/dashboard/audit?actionPrefix=budget.".to_owned()),
+        ("approvals", "/dashboard/approvals".to_owned()),
+        (
+            "approval",
+            format!("/dashboard/approvals/{}", propose(&brain, "Tell them.").await),
+        ),
+        ("capabilities", "/dashboard/capabilities".to_owned()),
     ] {
         let page = browser.page(&path).await;
         let is_handler = |rest: &str| {
@@ -208,6 +231,8 @@ async fn obey_nothing_that_somebody_else_wrote() {
         format!("/dashboard/events?swarmId={swarm}&runId={swarm}&actorId={swarm}"),
         format!("/dashboard/events?swarmId={swarm}"),
         format!("/dashboard/budgets?swarmId={swarm}"),
+        "/dashboard/approvals".to_owned(),
+        format!("/dashboard/approvals/{}", propose(&brain, HOSTILE).await),
         "/dashboard/audit".to_owned(),
         "/dashboard/dead-letters".to_owned(),
         format!("/dashboard/dead-letters/{letter}"),
