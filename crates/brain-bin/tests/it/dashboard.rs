@@ -15,7 +15,8 @@ const SWARM: &str = "writers";
 /// Names a folder under which pictures of the pages are kept, for the documentation.
 const PICTURES: &str = "BRAIN_TEST_PICTURES";
 /// The pictures that the documentation shows.
-const SHOWN: [&str; 5] = [
+const SHOWN: [&str; 6] = [
+    "approval-desktop-light",
     "overview-desktop-light",
     "task-desktop-dark",
     "dead-letter-desktop-light",
@@ -26,11 +27,26 @@ const SHOWN: [&str; 5] = [
 const HOSTILE: &str =
     "\"'><script>window.pwned=1</script><img src=x onerror=window.pwned=2>\u{202e}<svg/onload=alert(3)>";
 
+/// What agents may do here.
+const POLICY: &str = r#"
+    [[capability]]
+    id = "mail.send"
+    target = "the mailing list of the publisher"
+    description = "Sends a mail to the readers."
+    risk = "high"
+    owner = "editor"
+    rollback_plan = "Send a correction."
+    escalation_path = "the publisher"
+    input_schema = '{"type": "object", "required": ["subject"], "properties": {"subject": {"type": "string"}}}'
+    executor = { type = "webhook", url = "https://mail.example/send" }
+"#;
+
 /// A brain that asks who calls, and a way to call it.
 struct Plane {
     brain: BrainProcess,
     http: reqwest::Client,
     database: TestDatabase,
+    _policy: tempfile::TempDir,
 }
 
 impl Plane {
@@ -39,7 +55,11 @@ impl Plane {
         let mut config = database.config();
         config.swarm.orchestrator_enabled = true;
         config.swarm.swarm_id = SWARM.to_owned();
+        let policy = tempfile::tempdir().unwrap();
+        let file = policy.path().join("capabilities.toml");
+        std::fs::write(&file, POLICY).unwrap();
         let overrides = [
+            ("STUDIO_BRAIN_CAPABILITIES_FILE", file.to_str().unwrap()),
             ("STUDIO_BRAIN_ADMIN_TOKEN", TOKEN),
             ("STUDIO_BRAIN_SWARM_RUN_ID", "chapter-one"),
         ];
@@ -47,7 +67,23 @@ impl Plane {
             brain: BrainProcess::start(&config, &overrides).await,
             http: reqwest::Client::new(),
             database,
+            _policy: policy,
         }
+    }
+
+    /// A proposal that waits for a person; gives its id.
+    async fn propose(&self, words: &str) -> String {
+        let proposal = json!({"capabilityId": "mail.send", "input": {"subject": words}, "summary": words,
+            "rationale": format!("The readers wait for it: {words}"), "expectedEffects": [words]});
+        let request = self
+            .http
+            .post(self.url("/api/capabilities/proposals"))
+            .bearer_auth(TOKEN);
+        let made: Value = request.json(&proposal).send().await.unwrap().json().await.unwrap();
+        made["proposalId"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{made}"))
+            .to_owned()
     }
 
     fn url(&self, path: &str) -> String {
@@ -233,6 +269,19 @@ async fn people_see_and_steer_a_swarm() {
     browser.open(&plane.url("/dashboard/events?type=scene.reviewed")).await;
     browser.says("#rows", "scene.reviewed").await;
 
+    // A person reads what is about to happen, and approves it.
+    let proposal = plane.propose("Chapter one is out").await;
+    browser.open(&plane.url("/dashboard/approvals")).await;
+    browser.says("#rows", "Chapter one is out").await;
+    browser.click("#rows th a").await;
+    browser.says("pre", "\"subject\": \"Chapter one is out\"").await;
+    browser.type_into("#approve-reason", "I read it, and it is fine").await;
+    browser.click("#approve").await;
+    browser.says(".done", "The proposal was approved.").await;
+    browser.says("#state", "approved").await;
+    browser.says("#decision", "I read it, and it is fine").await;
+    let open = plane.propose("Chapter two is out").await;
+
     let waiting = plane.park("1767323045001-0", "{\"type\": \"scene.lost\"}").await;
     let pages = [
         ("overview", "/dashboard".to_owned()),
@@ -246,6 +295,10 @@ async fn people_see_and_steer_a_swarm() {
         ("dead-letters", "/dashboard/dead-letters".to_owned()),
         ("dead-letter", format!("/dashboard/dead-letters/{waiting}")),
         ("budgets", "/dashboard/budgets".to_owned()),
+        ("approvals", "/dashboard/approvals?status=all".to_owned()),
+        ("approval", format!("/dashboard/approvals/{open}")),
+        ("approved", format!("/dashboard/approvals/{proposal}")),
+        ("capabilities", "/dashboard/capabilities".to_owned()),
         ("audit", "/dashboard/audit".to_owned()),
         ("problem", "/dashboard/tasks/nothing".to_owned()),
     ];
@@ -277,6 +330,7 @@ async fn foreign_text_does_nothing() {
     let failed = json!({"agentId": HOSTILE, "results": [{"taskId": HOSTILE, "fencingToken": token, "error": HOSTILE}]});
     plane.call("tasks/finish", failed).await;
     let letter = plane.park(HOSTILE, HOSTILE).await;
+    plane.propose(HOSTILE).await;
 
     let browser = Browser::start().await;
     browser.open(&plane.url("/dashboard/login")).await;
@@ -284,7 +338,16 @@ async fn foreign_text_does_nothing() {
     browser.says("h1", "Overview").await;
     let links = "return [...document.querySelectorAll('#rows th a')].map((link) => link.getAttribute('href'))";
     let mut pages: Vec<String> = Vec::new();
-    for list in ["runs", "tasks", "agents", "events", "dead-letters", "budgets", "audit"] {
+    for list in [
+        "runs",
+        "tasks",
+        "agents",
+        "events",
+        "dead-letters",
+        "budgets",
+        "approvals",
+        "audit",
+    ] {
         pages.push(format!("/dashboard/{list}"));
         browser.open(&plane.url(&format!("/dashboard/{list}"))).await;
         let found = browser.run(links).await;
