@@ -9,7 +9,7 @@ use crate::{problem::Kind, routes::audit};
 
 pub(super) const OPERATIONS: &[Described] = &[
     described(Method::GET, "/api/capabilities/audit", |it| {
-        let text = || json!({ "type": "string", "pattern": r"^\P{Cc}*$" });
+        let text = || json!({ "type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" });
         it.named("listAudit", "The audit trail, the newest record first, by page")
             .says("Who did what to what, when, why, and whether it was allowed. Records are never changed, and the hash of each covers the one before.")
             .query_as("actionPrefix", "Only actions that begin like this, such as `token.`.", text())
