@@ -27,6 +27,6 @@ pub(super) const OPERATIONS: &[Described] = &[
             .query_as("fromSeq", "From the record with this number; from the first where it is left out.", seq.clone())
             .query_as("toSeq", "Up to the record with this number; all where it is left out.", seq)
             .gives_as(200, "One snapshot of the trail. It is whole when its last line is the seal.", "application/jsonl", json!({ "type": "string", "x-line-schema": record }))
-            .problems(&[Kind::Overloaded])
+            .problems(&[Kind::NotFound, Kind::Overloaded])
     }),
 ];
