@@ -160,7 +160,7 @@ fn checked(manifest: &Manifest, trusted: &[PublicKey]) -> Result<Vec<(PublicKey,
     }
     let counts = manifest.first_seq >= 1 && manifest.row_count >= 0;
     let end = manifest.first_seq.checked_add(manifest.row_count);
-    if !counts || !end.is_some_and(|end| manifest.last_seq == end - 1) {
+    if !counts || end.is_none_or(|end| manifest.last_seq != end - 1) {
         return refuse("it counts other rows than it names");
     }
     if manifest.first_seq == 1 && manifest.prev_hash != Digest::NONE {
