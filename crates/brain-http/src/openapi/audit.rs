@@ -9,7 +9,7 @@ use crate::{problem::Kind, routes::audit};
 
 pub(super) const OPERATIONS: &[Described] = &[
     described(Method::GET, "/api/capabilities/audit", |it| {
-        let text = || json!({ "type": "string", "pattern": r"^\P{Cc}*$" });
+        let text = || json!({ "type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" });
         it.named("listAudit", "The audit trail, the newest record first, by page")
             .says("Who did what to what, when, why, and whether it was allowed. Records are never changed, and the hash of each covers the one before.")
             .query_as("actionPrefix", "Only actions that begin like this, such as `token.`.", text())
@@ -27,6 +27,6 @@ pub(super) const OPERATIONS: &[Described] = &[
             .query_as("fromSeq", "From the record with this number; from the first where it is left out.", seq.clone())
             .query_as("toSeq", "Up to the record with this number; all where it is left out.", seq)
             .gives_as(200, "One snapshot of the trail. It is whole when its last line is the seal.", "application/jsonl", json!({ "type": "string", "x-line-schema": record }))
-            .problems(&[Kind::Overloaded])
+            .problems(&[Kind::NotFound, Kind::Overloaded])
     }),
 ];

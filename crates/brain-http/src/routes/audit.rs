@@ -82,8 +82,8 @@ pub(crate) async fn export(
     let query = Query::parse(uri.query(), &["fromSeq", "toSeq"])?;
     let selection = Selection {
         tenant_id: caller.tenant_id.clone(),
-        from: query.get("fromSeq")?,
-        to: query.get("toSeq")?,
+        from: seq(&query, "fromSeq")?,
+        to: seq(&query, "toSeq")?,
     };
     let place = Arc::clone(&app.exports).try_acquire_owned().map_err(|_| {
         let detail = format!(
@@ -110,6 +110,14 @@ pub(crate) async fn export(
         HeaderValue::from_str(&name).map_err(Problem::internal)?,
     );
     Ok(response)
+}
+
+/// The number of a record, where one is given.
+fn seq(query: &Query<'_>, name: &'static str) -> Result<Option<i64>, Problem> {
+    match query.get(name)? {
+        Some(..1) => Err(invalid(name, "records are numbered from 1")),
+        seq => Ok(seq),
+    }
 }
 
 /// An export on its way to its caller.
@@ -143,8 +151,8 @@ impl Sending {
 impl From<ExportError> for Problem {
     fn from(error: ExportError) -> Self {
         match error {
-            ExportError::Beyond { .. } => invalid("fromSeq", &error.to_string()),
-            ExportError::Range { .. } => invalid("toSeq", &error.to_string()),
+            // Each number may be one; that there is nothing between them is for the trail to say.
+            ExportError::Beyond { .. } | ExportError::Range { .. } => Self::new(Kind::NotFound, error.to_string()),
             ExportError::Audit(error) => error.into(),
         }
     }
