@@ -30,8 +30,8 @@ const FILTERS: [(&str, &str); 11] = [
     (r"swarm-[0-9a-f]{32}", "[swarm]"),
     (r#"name="form" value="[0-9a-f]{64}""#, r#"name="form" value="[token]""#),
     (
-        r"at most [\d.]+ s, in this minute [\d.]+ s",
-        "at most [latency], in this minute [latency]",
+        r"at most [\d.]+( s)?, in this minute [\d.]+( s)?",
+        "at most [number]$1, in this minute [number]$2",
     ),
     (r": [\d.]+ s at most", ": [latency] at most"),
     (r#"<rect x="\d+" y="[\d.]+" width="3" height="[\d.]+"/>\n"#, ""),
