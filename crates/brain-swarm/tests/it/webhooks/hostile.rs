@@ -290,9 +290,14 @@ async fn a_request_that_is_not_taken_is_cut() {
         async move {
             tokio::time::sleep(WRITE_LIMIT * 2).await;
             let mut bytes = vec![0; 1 << 20];
-            while let Ok(read @ 1..) = stream.read(&mut bytes).await {
-                counted.fetch_add(read as u64, Ordering::SeqCst);
-            }
+            let reset = loop {
+                match stream.read(&mut bytes).await {
+                    Ok(0) => break false,
+                    Ok(read) => counted.fetch_add(read as u64, Ordering::SeqCst),
+                    Err(_) => break true,
+                };
+            };
+            assert!(reset, "it was ended in an orderly way");
             counted.fetch_or(1 << 60, Ordering::SeqCst);
         }
     })
