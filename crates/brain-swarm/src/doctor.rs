@@ -53,7 +53,7 @@ struct SqlCheck {
     violations: &'static str,
 }
 
-const CHECKS: [SqlCheck; 9] = [
+const CHECKS: [SqlCheck; 10] = [
     SqlCheck {
         invariant: 1,
         title: "per swarm, seq runs without gaps or repeats from where it was pruned, or from 1",
@@ -116,6 +116,13 @@ const CHECKS: [SqlCheck; 9] = [
         unit: "dependencies",
         counted: "SELECT count(*) FROM swarm_task_dependencies",
         violations: include_str!("sql/violations_dependencies.sql"),
+    },
+    SqlCheck {
+        invariant: 8,
+        title: "every executed proposal has an approval or an exemption behind it, and is in the audit trail",
+        unit: "executions",
+        counted: "SELECT count(*) FROM brain_capability_executions",
+        violations: include_str!("sql/violations_executions.sql"),
     },
 ];
 

@@ -173,6 +173,16 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         reason: DOCTOR,
     },
     Exception {
+        path: "crates/brain-swarm/src/sql/violations_executions.sql",
+        tables: &[
+            "brain_capability_executions",
+            "brain_capability_proposals",
+            "brain_capability_exemption_events",
+            "brain_event_log",
+        ],
+        reason: DOCTOR,
+    },
+    Exception {
         path: "crates/brain-swarm/src/sql/violations_assignee.sql",
         tables: &["swarm_tasks"],
         reason: DOCTOR,

@@ -207,3 +207,40 @@ async fn what_was_rejected_stays_so_until_it_is_reopened() {
     let brief = desk.governance.resolve(&boss, id, Decision::Reject, "no").await;
     assert_eq!(code(brief), ReasonCode::RationaleRequired);
 }
+
+#[tokio::test]
+async fn the_doctor_knows_an_execution_that_nobody_allowed() {
+    let desk = Desk::new().await;
+    let who = person("builder");
+    let id = desk.approved(&who).await;
+    desk.execute(&who, id).await.unwrap();
+    let free = desk.propose(&who, "mail.read", json!({})).await.proposal_id;
+    desk.execute(&who, free).await.unwrap();
+    let found = async || {
+        let deadline = std::time::Duration::from_secs(60);
+        let findings = brain_swarm::doctor::check(&desk.world.postgres, None, &desk.world.config.bus, deadline).await;
+        let of_executions = findings
+            .unwrap()
+            .into_iter()
+            .find(|one| one.title.contains("executed proposal"));
+        of_executions.unwrap().samples
+    };
+    assert_eq!(found().await, Vec::<String>::new());
+    // Somebody writes into the database what no person approved.
+    desk.sql("UPDATE brain_capability_executions SET authority = 'approval' WHERE authority = 'policy'")
+        .await;
+    desk.sql("UPDATE brain_capability_proposals SET envelope_digest = repeat('0', 64) WHERE status = 'executed'")
+        .await;
+    let samples = found().await;
+    assert_eq!(samples.len(), 2, "{samples:?}");
+    assert!(
+        samples.iter().all(|one| one.contains("no record of an approval")),
+        "{samples:?}"
+    );
+    desk.sql("DELETE FROM brain_capability_executions").await;
+    let samples = found().await;
+    assert!(
+        samples.iter().all(|one| one.contains("without an execution")) && samples.len() == 2,
+        "{samples:?}"
+    );
+}
