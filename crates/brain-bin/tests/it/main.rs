@@ -10,6 +10,7 @@ mod brain_process;
 mod cloud_events_sdk;
 mod config_check;
 mod footprint;
+mod governance;
 mod healthcheck;
 mod lifecycle;
 mod migrate;
