@@ -21,7 +21,7 @@ use brain_swarm::{
     audit,
     audit::checkpoints,
     bus, calls, event,
-    governance::{Governance, webhook::notices},
+    governance::{Governance, policy::Policy, webhook::notices},
     ids, orchestrator, publish, relay, retention, schedules, tails,
 };
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::parts::Parts;
-pub(crate) use self::signals::stop_on_signal;
+pub(crate) use self::{governance::read_policy, signals::stop_on_signal};
 use crate::{exit::Verdict, health::Dependencies, recorder, traces};
 
 /// Time that the parts behind the server have to stop, each: a batch takes milliseconds, a statement has its time-out.
@@ -59,7 +59,7 @@ pub(crate) struct App {
 
 impl App {
     /// Builds every part and takes the port; needs no server to answer yet.
-    pub(crate) async fn compose(mut config: Config) -> anyhow::Result<Self> {
+    pub(crate) async fn compose(mut config: Config, policy: Policy) -> anyhow::Result<Self> {
         let replica_id = replica_id();
         let run_id = config
             .swarm
@@ -132,7 +132,7 @@ impl App {
                 interval: config.audit.checkpoint_interval,
             })
         });
-        let (governance, notices) = governance::open(&config, &postgres, &replica_id)?;
+        let (governance, notices) = governance::open(&config, policy, &postgres, &replica_id)?;
         let following = CancellationToken::new();
         let services = brain_http::Services {
             tails: tails::Tails::new(postgres.clone(), queue, following.clone()),

@@ -3,9 +3,14 @@
 mod agent;
 mod audit;
 mod budget;
+mod capability;
 mod dead_letter;
+mod delegation;
 mod event;
+mod exemption;
+mod kill_switch;
 mod profile;
+mod proposal;
 mod run;
 mod schedule;
 mod schema;
@@ -20,9 +25,14 @@ pub(crate) use self::{
     agent::{AgentCommand, AgentRegisterArgs},
     audit::{AuditCommand, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditVerifyArgs},
     budget::BudgetCommand,
+    capability::CapabilityCommand,
     dead_letter::DeadLetterCommand,
+    delegation::DelegationCommand,
     event::{EventCommand, PublishArgs, TailArgs},
+    exemption::ExemptionCommand,
+    kill_switch::{KillSwitchArgs, KillSwitchCommand},
     profile::{ProfileCommand, ProfileSetArgs},
+    proposal::{ProposalApproveArgs, ProposalCommand, ProposalExecuteArgs, ProposalReasonArgs},
     run::RunCommand,
     schedule::{ScheduleCommand, SchedulePutArgs},
     schema::{SchemaCommand, SchemaFileArgs},
@@ -97,6 +107,21 @@ pub(crate) enum Command {
     /// Make, list and revoke API tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Read what agents may do to the world outside and under which rules, and check a file that says so
+    #[command(subcommand)]
+    Capability(CapabilityCommand),
+    /// Propose uses of capabilities, decide about them, execute and undo them
+    #[command(subcommand)]
+    Proposal(ProposalCommand),
+    /// Let agents act for their owners
+    #[command(subcommand)]
+    Delegation(DelegationCommand),
+    /// Let a capability do without approvals for a time
+    #[command(subcommand)]
+    Exemption(ExemptionCommand),
+    /// Stop everything that would be done to the world outside, at once and on every replica
+    #[command(subcommand)]
+    KillSwitch(KillSwitchCommand),
     /// List, export and verify the audit trail, and keep the key that signs it
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -204,6 +229,16 @@ pub(crate) struct ChangeArgs {
     pub(crate) actor: String,
     #[command(flatten)]
     pub(crate) show: ShowArgs,
+}
+
+/// What every command about one thing of a tenant can be told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OneArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 /// How to print a list.

@@ -3,14 +3,19 @@
 mod agent;
 mod audit;
 mod budget;
+mod capability;
 mod config;
 mod dead_letter;
+mod delegation;
 mod doctor;
 mod event;
+mod exemption;
 mod healthcheck;
+mod kill_switch;
 mod listing;
 mod migrate;
 mod profile;
+mod proposal;
 mod run;
 mod schedule;
 mod schema;
@@ -43,6 +48,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Schema(command) => once(settings, async |config| schema::run(&config, command).await),
         Command::DeadLetter(command) => once(settings, async |config| dead_letter::run(&config, command).await),
         Command::Token(command) => once(settings, async |config| token::run(&config, command).await),
+        Command::Capability(command) => capability::run(settings, command),
+        Command::Proposal(command) => once(settings, async |config| proposal::run(&config, command).await),
+        Command::Delegation(command) => once(settings, async |config| delegation::run(&config, command).await),
+        Command::Exemption(command) => once(settings, async |config| exemption::run(&config, command).await),
+        Command::KillSwitch(command) => once(settings, async |config| kill_switch::run(&config, command).await),
         Command::Audit(command) => audit::run(settings, command),
         Command::Whoami { output, server } => {
             once(settings, async |config| token::whoami(&config, &server, output).await)

@@ -12,6 +12,7 @@ mod commands;
 mod exit;
 mod health;
 mod logs;
+mod policy;
 mod profiles;
 mod recorder;
 mod render;

@@ -13,6 +13,7 @@ mod error;
 pub mod executor;
 pub mod exemptions;
 mod fence;
+mod intake;
 pub mod kill_switch;
 pub mod lint;
 pub mod policy;

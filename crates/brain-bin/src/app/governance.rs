@@ -15,16 +15,23 @@ use brain_swarm::governance::{
     webhook::{Client, WebhookExecutor, notices},
 };
 
-/// Reads the policy and makes everything that it needs; where a service delivers notices, that too.
+use crate::{exit::Usage, policy};
+
+/// The policy of the configured file; one that cannot be used is a wrong configuration, said before anything is begun.
+pub(crate) fn read_policy(config: &Config) -> Result<Policy, Usage> {
+    match &config.governance.capabilities_file {
+        Some(path) => policy::read(path).map_err(|error| Usage(error.to_string())),
+        None => Ok(Policy::empty()),
+    }
+}
+
+/// Makes everything that the policy needs; where a service delivers notices, that too.
 pub(super) fn open(
     config: &Config,
+    policy: Policy,
     postgres: &Postgres,
     replica_id: &str,
 ) -> anyhow::Result<(Governance, Option<notices::Service>)> {
-    let policy = match &config.governance.capabilities_file {
-        Some(path) => Policy::load(path)?,
-        None => Policy::empty(),
-    };
     let found = lint::lint(&policy);
     for finding in &found {
         tracing::warn!(

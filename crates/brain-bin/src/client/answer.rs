@@ -159,6 +159,8 @@ pub(super) async fn success(response: Response) -> Result<Response, Error> {
     let detail = problem.text();
     Err(match status {
         StatusCode::UNAUTHORIZED => Error::Unauthorized { detail },
+        // Governance said no; that its quota is used up does not make the server busy.
+        _ if problem.reason_code.is_some() => Error::Refused { status, detail },
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Error::Busy {
             status,
             detail,
@@ -187,6 +189,11 @@ struct Problem {
     detail: Option<String>,
     #[serde(default)]
     errors: Vec<ItemProblem>,
+    /// Why governance refuses, in one of its stable codes.
+    #[serde(default, rename = "reasonCode")]
+    reason_code: Option<String>,
+    #[serde(default, rename = "retryAfterSeconds")]
+    retry_after_seconds: Option<u32>,
 }
 
 /// What is wrong with one event of a batch.
@@ -201,6 +208,12 @@ struct ItemProblem {
 impl Problem {
     fn text(&self) -> String {
         let mut text = self.detail.clone().unwrap_or_else(|| self.title.clone());
+        if let Some(code) = &self.reason_code {
+            text.insert_str(0, &format!("{code}: "));
+            if let Some(seconds) = self.retry_after_seconds {
+                text.push_str(&format!("; it may be different in {seconds} s"));
+            }
+        }
         for item in self.errors.iter().take(SHOWN_ITEMS) {
             let place = item.index.map(|index| format!("event {index}: ")).unwrap_or_default();
             text.push_str(&format!("\n  {place}{}", item.detail.as_deref().unwrap_or("refused")));
@@ -222,7 +235,17 @@ mod tests {
         let json = r#"{"type":"urn:x","title":"Invalid","status":422,"detail":"2 of 3 events are invalid",
             "errors":[{"index":0,"detail":"missing field `type`"},{"index":2,"detail":"too old"}]}"#;
         let problem: Problem = serde_json::from_str(json).unwrap();
+        assert_eq!(problem.reason_code, None);
         let expected = "2 of 3 events are invalid\n  event 0: missing field `type`\n  event 2: too old";
+        assert_eq!(problem.text(), expected);
+    }
+
+    #[test]
+    fn a_refusal_of_governance_begins_with_its_code() {
+        let json = r#"{"title":"Rate limited","detail":"the quota is used up: 3 in an hour","reasonCode":"RATE_LIMITED",
+            "retryAfterSeconds":7}"#;
+        let problem: Problem = serde_json::from_str(json).unwrap();
+        let expected = "RATE_LIMITED: the quota is used up: 3 in an hour; it may be different in 7 s";
         assert_eq!(problem.text(), expected);
     }
 }

@@ -1,8 +1,10 @@
-//! What the listing commands share: fields of items as text, and the three forms of output.
+//! What the listing commands share: fields of items as text, the three forms of output, and options that several read alike.
 
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use serde_json::{Value, json};
 
 use crate::cli::ListFormat;
+use crate::exit::Usage;
 use crate::render::{self, table::Grid};
 
 /// One column: its heading, and how an item fills it.
@@ -73,6 +75,31 @@ pub(super) fn pretty(item: &Value, field: &str) -> String {
         None | Some(Value::Null) => String::new(),
         Some(value) => serde_json::to_string_pretty(value).unwrap_or_default(),
     }
+}
+
+/// A field that holds several words.
+pub(super) fn words(item: &Value, field: &str) -> String {
+    let words = item.get(field).and_then(Value::as_array);
+    let words: Vec<&str> = words.into_iter().flatten().filter_map(Value::as_str).collect();
+    words.join(" ")
+}
+
+/// How long something is to live, as `--expires-in` says it.
+pub(super) fn life(text: &str) -> Result<SignedDuration, Usage> {
+    let wrong = || Usage(format!("--expires-in {text}: write a time such as 45m, 12h or 30d"));
+    let span: Span = text.parse().map_err(|_| wrong())?;
+    let life = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| wrong())?;
+    if life <= SignedDuration::ZERO || life > SignedDuration::from_hours(24 * 365 * 100) {
+        return Err(wrong());
+    }
+    Ok(life)
+}
+
+/// The same in milliseconds, as bodies say it.
+pub(super) fn life_ms(text: &str) -> Result<i64, Usage> {
+    Ok(i64::try_from(life(text)?.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// The parameters that are given.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use brain_config::{Config, Loaded, LogFormat, Source};
+use brain_swarm::governance::policy::Policy;
 use serde_json::{Map, Value};
 
-use crate::app::{App, stop_on_signal};
+use crate::app::{App, read_policy, stop_on_signal};
 use crate::cli::{ServeArgs, SettingsArgs};
 use crate::exit::Verdict;
 use crate::{logs, settings};
@@ -16,6 +17,7 @@ const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(settings: &SettingsArgs, args: &ServeArgs) -> anyhow::Result<Verdict> {
     let Loaded { config, warnings, .. } = settings::load(settings)?;
+    let policy = read_policy(&config)?;
     let format = config.log.format;
     logs::init_service(&config.log);
     let version = env!("CARGO_PKG_VERSION");
@@ -31,7 +33,7 @@ pub(super) fn run(settings: &SettingsArgs, args: &ServeArgs) -> anyhow::Result<V
         .enable_all()
         .build()
         .context("cannot start the async runtime")?;
-    let result = runtime.block_on(serve(config, args));
+    let result = runtime.block_on(serve(config, policy, args));
     runtime.shutdown_timeout(LAST_PATIENCE);
     match result {
         // A stream of JSON lines stays one; people get the plain text.
@@ -43,10 +45,10 @@ pub(super) fn run(settings: &SettingsArgs, args: &ServeArgs) -> anyhow::Result<V
     }
 }
 
-async fn serve(config: Config, args: &ServeArgs) -> anyhow::Result<Verdict> {
+async fn serve(config: Config, policy: Policy, args: &ServeArgs) -> anyhow::Result<Verdict> {
     let stop = stop_on_signal().context("cannot listen for signals")?;
     let format = config.log.format;
-    let app = App::compose(config).await?;
+    let app = App::compose(config, policy).await?;
     let Some(prepared) = stop.run_until_cancelled(app.prepare(!args.no_migrate)).await else {
         return Ok(Verdict::Ok);
     };

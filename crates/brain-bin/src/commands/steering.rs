@@ -1,4 +1,4 @@
-//! What the commands share that show or change one thing of a swarm: one request, one answer, two forms of output.
+//! What the commands share that show or change one thing of a swarm or a tenant: one request, one answer, two forms of output.
 
 use anyhow::{Context as _, bail};
 use brain_config::Config;
@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 
 use super::listing;
-use crate::cli::{ChangeArgs, Format, ShowArgs};
+use crate::cli::{ChangeArgs, Format, OneArgs, ShowArgs};
 use crate::client::Client;
 use crate::render;
 
@@ -83,7 +83,21 @@ pub(super) async fn change(
     print(&answer, args.output, shown)
 }
 
-fn print(answer: &Value, output: Format, shown: fn(&Value) -> String) -> anyhow::Result<()> {
+/// Makes a change to something of a tenant and prints the answer.
+pub(super) async fn alter(
+    config: &Config,
+    path: &[&str],
+    one: &OneArgs,
+    body: Body,
+    shown: fn(&Value) -> String,
+) -> anyhow::Result<()> {
+    let body = serde_json::to_vec(&body.into_fields())?;
+    let answer = Client::new(config, &one.server)?.post(path, Some(body)).await?;
+    print(&answer, one.output, shown)
+}
+
+/// Prints one thing, for people or for programs.
+pub(super) fn print(answer: &Value, output: Format, shown: fn(&Value) -> String) -> anyhow::Result<()> {
     match output {
         Format::Json => render::print_json(answer),
         Format::Table => Ok(render::print(&shown(answer))?),

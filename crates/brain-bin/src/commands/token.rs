@@ -8,11 +8,11 @@ use brain_config::{Config, ExposeSecret as _};
 use brain_connectivity::postgres::Postgres;
 use brain_http::access::{Role, Scope, Scopes, TokenId, tokens};
 use brain_swarm::ids::{ActorId, TenantId};
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::listing::{self, Column, ago, moment, text};
+use super::listing::{self, Column, ago, moment, text, words};
 use super::steering::Body;
 use crate::cli::{Format, ServerArgs, TokenCommand, TokenCreateArgs};
 use crate::client::Client;
@@ -130,12 +130,6 @@ fn rows(token: &Value) -> [(&'static str, String); 14] {
     ]
 }
 
-fn words(item: &Value, field: &str) -> String {
-    let words = item.get(field).and_then(Value::as_array);
-    let words: Vec<&str> = words.into_iter().flatten().filter_map(Value::as_str).collect();
-    words.join(" ")
-}
-
 async fn create(config: &Config, args: &TokenCreateArgs) -> anyhow::Result<Value> {
     let bound = args.bound.then_some(true);
     let body = Body::default()
@@ -198,16 +192,7 @@ const NO_TABLE: &str = "the database does not do it; `brain migrate` brings it t
 
 /// How long the token is to live.
 fn life(args: &TokenCreateArgs) -> Result<Option<SignedDuration>, Usage> {
-    let Some(text) = &args.expires_in else { return Ok(None) };
-    let wrong = || Usage(format!("--expires-in {text}: write a time such as 45m, 12h or 30d"));
-    let span: Span = text.parse().map_err(|_| wrong())?;
-    let life = span
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| wrong())?;
-    if life <= SignedDuration::ZERO || life > SignedDuration::from_hours(24 * 365 * 100) {
-        return Err(wrong());
-    }
-    Ok(Some(life))
+    args.expires_in.as_deref().map(listing::life).transpose()
 }
 
 #[cfg(test)]

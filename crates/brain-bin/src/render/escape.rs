@@ -1,8 +1,8 @@
-//! Foreign text made harmless: nothing that a terminal obeys, and nothing that reorders what a person reads.
+//! Foreign text made harmless: nothing that a terminal obeys, nothing that reorders what a person reads or hides from them.
 
 use std::borrow::Cow;
 
-/// The text with control characters, line breaks among them, and bidirectional overrides written as escapes.
+/// The text with control characters, line breaks among them, bidirectional overrides and what is not drawn written as escapes.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_active) {
         return Cow::Borrowed(text);
@@ -47,7 +47,10 @@ pub(crate) fn c1_in_json(json: &str) -> Cow<'_, str> {
 }
 
 fn is_active(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    // Nothing is drawn for these, so that what somebody approves could say more than they see.
+    let hides = matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+    c.is_control() || reorders || hides
 }
 
 #[cfg(test)]
@@ -61,6 +64,7 @@ mod tests {
     fn plain_text_is_left_alone() {
         assert!(matches!(escaped("Grüße, 世界 🙂"), Cow::Borrowed(_)));
         assert_eq!(escaped("a\nb\u{1b}[31m\u{202e}"), "a\\nb\\u{1b}[31m\\u{202e}");
+        assert_eq!(escaped("pay\u{200b} 1\u{e0030}"), "pay\\u{200b} 1\\u{e0030}");
         assert_eq!(shortened("abcdef", 6), "abcdef");
         assert_eq!(shortened("abcdefg", 6), "abcde…");
     }

@@ -11,6 +11,7 @@ mod cloud_events_sdk;
 mod config_check;
 mod dashboard;
 mod footprint;
+mod governance;
 mod healthcheck;
 mod lifecycle;
 mod migrate;

@@ -202,6 +202,7 @@ impl From<governance::Error> for Problem {
             ),
             governance::Error::Audit(error) => Self::from(error),
             governance::Error::Database(error) => Self::from(error),
+            governance::Error::Unsettled(cause) => Self::new(Kind::Unavailable, error.to_string()).caused_by(cause),
             governance::Error::Unreadable(error) => Self::internal(error),
         }
     }

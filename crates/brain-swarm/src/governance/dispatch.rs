@@ -22,7 +22,7 @@ use super::{
     executor::{Kind, NotSent, Order, Outcome},
     exemptions,
     fence::SwitchFence,
-    kill_switch,
+    intake, kill_switch,
     proposal::{ExecutionStatus, Status, StoredProposal},
     proposals::{about, refused},
     quotas::{self, Purpose},
@@ -137,7 +137,7 @@ impl Governance {
         let known = self.proposal(&who.tenant_id, id).await?;
         let known = known.ok_or(Error::NotFound("proposal", id))?;
         let per_minute = self.policy().rules.executions_per_minute.get();
-        self.rate(who, Purpose::Execute, &known.capability_id, per_minute)
+        self.rate(who, Purpose::Execute, known.capability_id.as_str(), per_minute)
             .await?;
 
         let mut client = self.postgres().client().await?;
@@ -266,6 +266,9 @@ impl Governance {
             asked_input_digest: asked.transpose()?.unwrap_or(input_digest),
         };
         let now: Timestamp = transaction.query_one("SELECT clock_timestamp()", &[]).await?.get(0);
+        // What was proposed under other rules is looked at under those of now.
+        let mut proposed = proposal.proposed();
+        proposed.intercepted |= intake::in_stored(self.policy(), &proposal).is_some();
         let verdict = decide(&Facts {
             now,
             wanted: given.capability_id.as_ref(),
@@ -274,7 +277,7 @@ impl Governance {
             standing: &who.standing(&proposal.capability_id, delegated),
             tenant_id: &who.tenant_id,
             stopped,
-            proposal: &proposal.proposed(),
+            proposal: &proposed,
             binding: &binding,
             exempt: exemption.is_some(),
         });
@@ -355,7 +358,7 @@ impl Governance {
         loop {
             match self.finish(&tenant, id, execution, before, kind, &outcome).await {
                 Ok(()) => break,
-                Err(Error::Database(error)) if tries < NOTE_TRIES => {
+                Err(error) if tries < NOTE_TRIES && is_of_database(&error) => {
                     tries += 1;
                     tracing::warn!(execution.id = %execution, error = %error, "the outcome of an execution could not be noted; trying again");
                     tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(tries)).await;
@@ -475,6 +478,11 @@ fn told(outcome: &Outcome) -> (ExecutionStatus, Option<&str>, Option<String>) {
         Outcome::NotSent { reason } => (ExecutionStatus::Blocked, None, Some(reason.to_string())),
         Outcome::Unknown { reason } => (ExecutionStatus::Unknown, None, Some(reason.clone())),
     }
+}
+
+/// Whether the database is at fault, be it that it does not take the outcome or not its record.
+fn is_of_database(error: &Error) -> bool {
+    matches!(error, Error::Database(_) | Error::Audit(audit::Error::Database(_)))
 }
 
 fn cut(text: &str, most: usize) -> String {

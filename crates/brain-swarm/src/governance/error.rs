@@ -55,6 +55,12 @@ pub enum Error {
     /// The database said no, or nothing.
     #[error(transparent)]
     Database(#[from] postgres::Error),
+    /// The kill switch is on, and it is not certain that whoever looked at it before has sent all that it had.
+    #[error(
+        "the switch is on and stays on; but somebody who had looked at it before has not let go in time, so one more request may \
+         leave: turn it on again to wait for that"
+    )]
+    Unsettled(#[source] postgres::Error),
     /// A row is of a later version.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),

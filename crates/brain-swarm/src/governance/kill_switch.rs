@@ -1,9 +1,12 @@
 //! The kill switch: one for the whole installation, one for each tenant.
 //!
-//! Invariant: whoever dispatches holds a lock that whoever presses the switch waits for; so when pressing has committed,
-//! nothing leaves any more, on any replica. The locks are the database's own queue, so that many who dispatch cannot keep the
-//! one who presses waiting for ever.
+//! Invariants: whoever dispatches looks at the switch under a lock, and holds that until the order has left; that the switch is on
+//! is committed first, so that whoever looks from then on is stopped; then whoever pressed it waits for those who looked before.
+//! So when pressing has returned, nothing leaves any more, on any replica, and whoever hangs with the lock in its hands keeps the
+//! answer waiting and not the switch. The locks are the database's own queue, so that many who dispatch cannot keep the one who
+//! presses waiting for ever.
 
+use brain_connectivity::postgres;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio_postgres::{GenericClient, Transaction};
@@ -90,7 +93,8 @@ impl Governance {
     /// Turns a switch on or off. When this has returned, everything holds to it.
     ///
     /// # Errors
-    /// A reason that says too little is refused; else those of the database.
+    /// A reason that says too little is refused. [`Error::Unsettled`]: it is on, and somebody who looked before may still send. Else
+    /// those of the database.
     pub async fn set_kill_switch(
         &self,
         who: &Who,
@@ -102,9 +106,6 @@ impl Governance {
         let key = reach.key(&who.tenant_id);
         let mut client = self.postgres().client().await?;
         let transaction = client.transaction().await?;
-        transaction
-            .execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", &[&LOCK_SPACE, &key])
-            .await?;
         transaction
             .execute(
                 include_str!("../sql/set_kill_switch.sql"),
@@ -124,17 +125,28 @@ impl Governance {
         };
         audit::append(&transaction, &who.tenant_id, entry).await?;
         transaction.commit().await?;
-        drop(client);
         if enabled {
             tracing::warn!(reach = key, by = %who.principal, "kill switch on: nothing is dispatched any more");
+            settled(&mut client, key).await.map_err(Error::Unsettled)?;
         } else {
             tracing::warn!(reach = key, by = %who.principal, "kill switch off");
         }
+        drop(client);
         self.kill_switches(&who.tenant_id).await
     }
 }
 
-/// Whether a switch is on that concerns the tenant. It stays as it is until this transaction ends.
+/// Waits until everybody who looked before the switch was on has let go.
+async fn settled(client: &mut deadpool_postgres::Client, key: &str) -> Result<(), postgres::Error> {
+    let transaction = client.transaction().await?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", &[&LOCK_SPACE, &key])
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Whether a switch is on that concerns the tenant. Whoever turns it on meanwhile waits until this transaction ends.
 pub(super) async fn is_on(transaction: &Transaction<'_>, tenant: &TenantId) -> Result<bool, tokio_postgres::Error> {
     transaction
         .execute(

@@ -372,6 +372,9 @@ fn wrong_url(text: &str) -> Option<String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Some("a url must not hold a user or a password".to_owned());
     }
+    if url.fragment().is_some() {
+        return Some("a url must have no fragment, which is never sent".to_owned());
+    }
     None
 }
 

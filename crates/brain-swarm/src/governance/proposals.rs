@@ -14,8 +14,9 @@ use super::{
     decide::ReasonCode,
     delegations,
     error::{self, Error, Refusal},
+    intake,
     proposal::{self, MAX_INPUT_BYTES, Preview, Status, StoredProposal},
-    quotas::Purpose,
+    quotas::{self, Purpose},
     store,
 };
 use crate::{
@@ -91,9 +92,10 @@ impl Governance {
     /// [`Error::Refused`] is recorded; what cannot be read at all is not.
     pub async fn propose(&self, who: &Who, new: NewProposal) -> Result<StoredProposal, Error> {
         let per_minute = self.policy().rules.proposals_per_minute.get();
-        if self.policy().capability(&new.capability_id).is_some() {
-            self.rate(who, Purpose::Propose, &new.capability_id, per_minute).await?;
-        }
+        // Whatever is not there counts together: names that somebody makes up must fill neither the trail nor the table.
+        let defined = self.policy().capability(&new.capability_id);
+        let counted = defined.map_or(quotas::UNDEFINED, |one| one.definition.id.as_str());
+        self.rate(who, Purpose::Propose, counted, per_minute).await?;
         let input = canonical(&new.input)?;
         checked(&new, &input)?;
         let input_hash = Digest::of(&input);
@@ -156,9 +158,7 @@ impl Governance {
         let rationale = error::reason(&new.rationale)?;
         fits(capability, &new.input)?;
         let text = String::from_utf8_lossy(input);
-        let mut texts = vec![rationale, new.summary.as_str(), &text];
-        texts.extend(new.expected_effects.iter().map(String::as_str));
-        let rule = self.policy().intercepts(&new.capability_id, &texts);
+        let rule = intake::in_new(self.policy(), new, &text);
         let waits = capability.definition.requires_approval || rule.is_some();
         let status = if waits { Status::PendingApproval } else { Status::Draft };
         let preview = Preview {
@@ -275,8 +275,14 @@ impl Governance {
         if capability.definition.approval_mode == ApprovalMode::TwoPerson && same {
             return Err(blocked("another person than the one who asked must approve"));
         }
-        if let Some(rule) = before.intake_rule.as_deref().filter(|_| !overrule) {
-            let why = before.intake_reason.as_deref().unwrap_or_default();
+        // The rules may be others than when it was proposed.
+        let now = intake::in_stored(self.policy(), before).map(|rule| (rule.id.as_str(), rule.reason.as_str()));
+        let found = before
+            .intake_rule
+            .as_deref()
+            .zip(before.intake_reason.as_deref())
+            .or(now);
+        if let Some((rule, why)) = found.filter(|_| !overrule) {
             return Err(blocked(&format!(
                 "rule {rule} found something ({why}); whoever approves it all the same sets overrule"
             )));

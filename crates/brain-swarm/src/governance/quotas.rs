@@ -21,6 +21,9 @@ use crate::{
 /// How long old windows are kept, in seconds.
 pub(super) const KEPT_SECONDS: i32 = 7 * 24 * 3600;
 
+/// Stands for every capability that is not defined; no id is written like this.
+pub(super) const UNDEFINED: &str = "*";
+
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -56,7 +59,7 @@ pub(super) struct Bucket<'a> {
     pub(super) tenant_id: &'a TenantId,
     pub(super) owner_id: &'a str,
     pub(super) actor_id: &'a str,
-    pub(super) capability_id: &'a CapabilityId,
+    pub(super) capability_id: &'a str,
     pub(super) limit: u32,
 }
 
@@ -67,7 +70,7 @@ impl Bucket<'_> {
             self.tenant_id.as_str(),
             self.owner_id,
             self.actor_id,
-            self.capability_id.as_str(),
+            self.capability_id,
         ];
         // Every part with its length, so that no two buckets have one name.
         let text: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
@@ -113,7 +116,7 @@ pub(super) async fn take(
                 &bucket.tenant_id.as_str(),
                 &bucket.owner_id,
                 &bucket.actor_id,
-                &bucket.capability_id.as_str(),
+                &bucket.capability_id,
             ],
         )
         .await?;
@@ -207,13 +210,7 @@ impl Governance {
     }
 
     /// Counts an attempt against the rate of a minute. The first that is too many is recorded.
-    pub(super) async fn rate(
-        &self,
-        who: &Who,
-        purpose: Purpose,
-        capability: &CapabilityId,
-        limit: u32,
-    ) -> Result<(), Error> {
+    pub(super) async fn rate(&self, who: &Who, purpose: Purpose, capability: &str, limit: u32) -> Result<(), Error> {
         let bucket = Bucket {
             purpose,
             tenant_id: &who.tenant_id,
@@ -241,7 +238,7 @@ impl Governance {
                     .with("purpose", purpose.as_str())
                     .with("limit", limit)
                     .with("actorId", who.actor_id.as_str()),
-                ..Entry::new(who.actor(), "capability.rate_limited", capability.as_str())
+                ..Entry::new(who.actor(), "capability.rate_limited", capability)
             };
             audit::append(&transaction, &who.tenant_id, entry).await?;
         }
@@ -261,7 +258,7 @@ impl Governance {
             tenant_id,
             owner_id: owner_id.as_str(),
             actor_id: actor_id.as_str(),
-            capability_id,
+            capability_id: capability_id.as_str(),
             limit,
         }
     }

@@ -3,5 +3,6 @@
 mod binding;
 mod delegated;
 mod desk;
+mod intake;
 mod once;
 mod stopping;

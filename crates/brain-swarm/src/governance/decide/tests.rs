@@ -260,3 +260,15 @@ fn codes_are_stable() {
         .collect();
     insta::assert_snapshot!(codes.join("\n"));
 }
+
+#[test]
+fn the_document_says_of_every_code_what_to_do() {
+    let document = include_str!("../../../../../docs/CAPABILITIES.md");
+    let (_, table) = document.split_once("## Reason codes").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let written: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert_eq!(written, ReasonCode::ALL.map(ReasonCode::as_str));
+}

@@ -116,3 +116,39 @@ async fn the_switch_of_a_tenant_stops_that_one_and_that_of_the_installation_all(
         4
     );
 }
+
+/// Somebody who looked and hangs once kept the switch off: it waited for the lock first, and gave up when a statement may take
+/// no longer.
+#[tokio::test]
+async fn whoever_hangs_between_look_and_send_keeps_the_answer_waiting_and_not_the_switch() {
+    let desk = Desk::new().await;
+    let (who, boss) = (person("builder"), person("boss"));
+    let mut hanging = desk.world.postgres.client().await.unwrap();
+    let transaction = hanging.transaction().await.unwrap();
+    let look = "SET LOCAL idle_in_transaction_session_timeout = 0;
+                SELECT pg_advisory_xact_lock_shared(x'4b535721'::int, hashtext('default'))";
+    transaction.batch_execute(look).await.unwrap();
+
+    let governance = desk.governance.clone();
+    let pressing = tokio::spawn(async move { governance.set_kill_switch(&boss, Reach::Tenant, true, WHY).await });
+    brain_testkit::eventually("the switch is on", async || {
+        let switches = desk.governance.kill_switches(&who.tenant_id).await.unwrap();
+        switches[0].enabled.then_some(())
+    })
+    .await;
+    assert!(!pressing.is_finished(), "it is not said to be settled");
+    let it = desk.propose(&who, "mail.read", json!({})).await;
+    let dry = desk
+        .governance
+        .dry_run(&who, it.proposal_id, &Execute::default())
+        .await
+        .unwrap();
+    assert_eq!(dry.reason_code, ReasonCode::BlockedByPolicy);
+    transaction.commit().await.unwrap();
+    pressing.await.unwrap().unwrap();
+    assert_eq!(
+        code(desk.execute(&who, it.proposal_id).await),
+        ReasonCode::BlockedByPolicy
+    );
+    assert!(desk.sent.all().is_empty());
+}
