@@ -1,15 +1,15 @@
 //! The kill switch: one for the whole installation, one for each tenant.
 //!
-//! Invariants: whoever dispatches looks at the switch under a lock, and holds that until the order has left; that the switch is on
-//! is committed first, so that whoever looks from then on is stopped; then whoever pressed it waits for those who looked before.
-//! So when pressing has returned, nothing leaves any more, on any replica, and whoever hangs with the lock in its hands keeps the
-//! answer waiting and not the switch. The locks are the database's own queue, so that many who dispatch cannot keep the one who
+//! Invariants: whoever dispatches looks at the switch under a lock, and holds that until the order has left; whoever presses it waits
+//! for those, so nothing leaves after the commit, on any replica. Where one hangs with the lock in its hands, the switch is turned on
+//! all the same after a moment, and whoever pressed waits for that one behind the commit: when pressing has returned, nothing leaves
+//! any more, and what hangs keeps the answer waiting and not the switch. The locks are the database's own queue, so that many who dispatch cannot keep the one who
 //! presses waiting for ever.
 
 use brain_connectivity::postgres;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio_postgres::{GenericClient, Transaction};
+use tokio_postgres::{GenericClient, Transaction, error::SqlState};
 use uuid::Uuid;
 
 use super::{
@@ -25,6 +25,9 @@ use crate::{
 const INSTALLATION: &str = "*";
 /// The space of our advisory locks for this.
 const LOCK_SPACE: i32 = 0x4b53_5721;
+
+/// How long the switch waits for those who have looked and not sent yet, before it is turned on all the same.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '1500ms'";
 
 /// Whose dispatching is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -105,7 +108,8 @@ impl Governance {
         let reason = error::reason(reason)?;
         let key = reach.key(&who.tenant_id);
         let mut client = self.postgres().client().await?;
-        let transaction = client.transaction().await?;
+        let mut transaction = client.transaction().await?;
+        let alone = enabled && alone(&mut transaction, key).await?;
         transaction
             .execute(
                 include_str!("../sql/set_kill_switch.sql"),
@@ -127,12 +131,35 @@ impl Governance {
         transaction.commit().await?;
         if enabled {
             tracing::warn!(reach = key, by = %who.principal, "kill switch on: nothing is dispatched any more");
-            settled(&mut client, key).await.map_err(Error::Unsettled)?;
+            if !alone {
+                settled(&mut client, key).await.map_err(Error::Unsettled)?;
+            }
         } else {
             tracing::warn!(reach = key, by = %who.principal, "kill switch off");
         }
         drop(client);
         self.kill_switches(&who.tenant_id).await
+    }
+}
+
+/// Waits a moment until nobody has looked and not sent yet; whether that came to be. It then stays so until the commit.
+async fn alone(transaction: &mut deadpool_postgres::Transaction<'_>, key: &str) -> Result<bool, postgres::Error> {
+    let attempt = transaction.savepoint("alone").await?;
+    attempt.batch_execute(PATIENCE).await?;
+    let locked = attempt
+        .execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", &[&LOCK_SPACE, &key])
+        .await;
+    match locked {
+        Ok(_) => {
+            attempt.batch_execute("SET LOCAL lock_timeout TO DEFAULT").await?;
+            attempt.commit().await?;
+            Ok(true)
+        }
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            attempt.rollback().await?;
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -4,5 +4,6 @@ mod binding;
 mod delegated;
 mod desk;
 mod intake;
+mod noted;
 mod once;
 mod stopping;

@@ -39,7 +39,11 @@ async fn nothing_leaves_after_the_switch_has_committed_on_any_replica() {
             });
         }
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // A loaded machine takes its time to come to this.
+    brain_testkit::eventually_within(Duration::from_secs(60), "there is load", async || {
+        (sent.all().len() > 50).then_some(())
+    })
+    .await;
     let pressed = Timestamp::now();
     let boss = person("boss");
     desk.governance
