@@ -162,6 +162,7 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     Exception {
         path: "crates/brain-swarm/src/doctor.rs",
         tables: &[
+            "brain_capability_executions",
             "swarm_agents",
             "swarm_budgets",
             "swarm_events",
@@ -174,12 +175,7 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     },
     Exception {
         path: "crates/brain-swarm/src/sql/violations_executions.sql",
-        tables: &[
-            "brain_capability_executions",
-            "brain_capability_proposals",
-            "brain_capability_exemption_events",
-            "brain_event_log",
-        ],
+        tables: &["brain_capability_executions", "brain_capability_proposals"],
         reason: DOCTOR,
     },
     Exception {
