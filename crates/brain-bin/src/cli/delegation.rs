@@ -40,7 +40,7 @@ pub(crate) struct DelegationCreateArgs {
     /// Who lets it; somebody else than the caller for administrators alone [default: the caller]
     #[arg(long, value_name = "ID")]
     pub(crate) owner: Option<String>,
-    /// What it covers: capability:<id>:execute or capability:*:execute; may be repeated
+    /// What it covers: capability:ID:execute or capability:*:execute; may be repeated
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
     pub(crate) scopes: Vec<String>,
     /// When it ends, such as 12h or 30d; a year at most
