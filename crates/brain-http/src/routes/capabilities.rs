@@ -23,7 +23,7 @@ use crate::access::{Caller, Role};
 #[schemars(rename = "Reason")]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reason {
-    #[schemars(length(min = 10, max = 4096))]
+    #[schemars(length(min = 10, max = 4096), regex(pattern = r"\S"))]
     reason: String,
 }
 

@@ -90,9 +90,8 @@ impl From<ReasonCode> for Error {
 /// What is wrong with a reason.
 pub(super) fn reason(text: &str) -> Result<&str, Error> {
     use super::proposal::{MAX_REASON_CHARS, MIN_REASON_CHARS};
-    let text = text.trim();
     let chars = text.chars().count();
-    if chars < MIN_REASON_CHARS {
+    if chars < MIN_REASON_CHARS || text.trim().is_empty() {
         return Err(ReasonCode::RationaleRequired.into());
     }
     if chars > MAX_REASON_CHARS || text.contains('\0') {

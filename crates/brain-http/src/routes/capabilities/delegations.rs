@@ -74,10 +74,11 @@ pub(crate) struct Given {
     agent_id: ActorId,
     /// `capability:<id>:execute`, or `capability:*:execute`.
     #[schemars(length(min = 1, max = delegations::MAX_SCOPES))]
+    #[schemars(inner(regex(pattern = r"^capability:(\*|[a-z][a-z0-9._-]{0,63}):execute$")))]
     scopes: Vec<String>,
     #[schemars(range(min = 1, max = delegations::MAX_LIFE_MS))]
     expires_in_ms: i64,
-    #[schemars(length(min = 10, max = 4096))]
+    #[schemars(length(min = 10, max = 4096), regex(pattern = r"\S"))]
     reason: String,
 }
 

@@ -188,7 +188,7 @@ pub(crate) struct Turn {
     /// The switch of the tenant, where it is left out.
     #[serde(default = "tenant")]
     reach: Reach,
-    #[schemars(length(min = 10, max = 4096))]
+    #[schemars(length(min = 10, max = 4096), regex(pattern = r"\S"))]
     reason: String,
 }
 
@@ -261,7 +261,7 @@ pub(crate) struct Exempt {
     capability_id: CapabilityId,
     #[schemars(range(min = 1, max = exemptions::MAX_LIFE_MS))]
     expires_in_ms: i64,
-    #[schemars(length(min = 10, max = 4096))]
+    #[schemars(length(min = 10, max = 4096), regex(pattern = r"\S"))]
     reason: String,
 }
 

@@ -118,7 +118,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request:
 #[schemars(rename = "Approval")]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Approval {
-    #[schemars(length(min = 10, max = 4096))]
+    #[schemars(length(min = 10, max = 4096), regex(pattern = r"\S"))]
     reason: String,
     /// Approves although an intake rule found something.
     #[serde(default)]
