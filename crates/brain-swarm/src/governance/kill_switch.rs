@@ -155,7 +155,12 @@ async fn alone(transaction: &mut deadpool_postgres::Transaction<'_>, key: &str) 
             attempt.commit().await?;
             Ok(true)
         }
-        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+        // A statement may be given less time than the lock.
+        Err(error)
+            if [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::QUERY_CANCELED]
+                .into_iter()
+                .any(|code| error.code() == Some(code)) =>
+        {
             attempt.rollback().await?;
             Ok(false)
         }
