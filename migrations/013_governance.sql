@@ -107,7 +107,7 @@ CREATE INDEX brain_capability_executions_open ON brain_capability_executions (de
 ALTER TABLE brain_capability_quota
     ADD COLUMN tenant_id      text COLLATE "C" NOT NULL DEFAULT 'default',
     ADD COLUMN window_seconds integer NOT NULL DEFAULT 3600 CHECK (window_seconds > 0),
-    ADD COLUMN purpose        text NOT NULL DEFAULT 'quota' CHECK (purpose IN ('quota', 'propose', 'execute')),
+    ADD COLUMN purpose        text NOT NULL DEFAULT 'quota' CHECK (purpose IN ('quota', 'propose', 'execute', 'dry_run')),
     ADD COLUMN owner_id       text NOT NULL DEFAULT '',
     ADD COLUMN actor_id       text NOT NULL DEFAULT '',
     ADD COLUMN capability_id  text NOT NULL DEFAULT '',
@@ -122,7 +122,7 @@ ALTER TABLE brain_capability_exemption_events
 CREATE INDEX brain_capability_exemption_events_by_capability
     ON brain_capability_exemption_events (tenant_id, capability_id, at);
 
--- The kill switch of the installation and of each tenant. Dispatching holds the row, pressing waits for whoever holds it.
+-- The kill switch of the installation and of each tenant. Dispatching holds an advisory lock that pressing waits for.
 CREATE TABLE brain_capability_kill_switches (
     tenant_id  text COLLATE "C" PRIMARY KEY,
     enabled    boolean NOT NULL DEFAULT false,

@@ -22,6 +22,7 @@ mod proposals;
 pub mod quotas;
 mod service;
 mod store;
+mod trail;
 mod who;
 
 use std::{collections::HashMap, fmt, sync::Arc};

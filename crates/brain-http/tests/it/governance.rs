@@ -210,7 +210,7 @@ async fn a_proposal_from_the_idea_to_the_rollback() {
             "execute.refused",
             "rollback",
             "outcome",
-            "execute.refused",
+            "rollback.refused",
         ]
     );
     let traces = boss.get("/delegation/traces").await;

@@ -18,15 +18,15 @@ use super::{
     decide::{Authority, Facts, ReasonCode, decide},
     delegations,
     envelope::Binding,
-    error::{self, Error, Refusal},
+    error::{self, Error},
     executor::{Kind, NotSent, Order, Outcome},
     exemptions,
     fence::SwitchFence,
     intake, kill_switch,
     proposal::{ExecutionStatus, Status, StoredProposal},
-    proposals::{about, refused},
     quotas::{self, Purpose},
     store,
+    trail::{about, refuse},
 };
 use crate::{
     audit::{self, Actor, ApprovalState, Entry},
@@ -91,6 +91,7 @@ impl Governance {
     /// # Errors
     /// When there is no such proposal, or those of the database.
     pub async fn dry_run(&self, who: &Who, id: Uuid, given: &Execute) -> Result<DryRun, Error> {
+        self.rate_of(who, id, Purpose::DryRun).await?;
         let mut client = self.postgres().client().await?;
         let transaction = client.transaction().await?;
         let stopped = kill_switch::glance(&*transaction, &who.tenant_id).await?;
@@ -134,12 +135,7 @@ impl Governance {
     /// # Errors
     /// [`Error::Refused`], which is recorded; those of the database before anything was dispatched.
     pub async fn execute(&self, who: &Who, id: Uuid, given: &Execute) -> Result<StoredProposal, Error> {
-        let known = self.proposal(&who.tenant_id, id).await?;
-        let known = known.ok_or(Error::NotFound("proposal", id))?;
-        let per_minute = self.policy().rules.executions_per_minute.get();
-        self.rate(who, Purpose::Execute, known.capability_id.as_str(), per_minute)
-            .await?;
-
+        self.rate_of(who, id, Purpose::Execute).await?;
         let mut client = self.postgres().client().await?;
         let transaction = client.transaction().await?;
         let proposal = store::lock(&transaction, &who.tenant_id, id).await?;
@@ -157,7 +153,10 @@ impl Governance {
         };
         let authority = match allowed {
             Ok(authority) => authority,
-            Err(refusal) => return Err(refuse(transaction, who, it, refusal).await?),
+            Err(refusal) => {
+                let action = "capability.execute.refused";
+                return Err(refuse(transaction, who, it, (action, refusal)).await?);
+            }
         };
         let execution = self
             .begin(&transaction, who, it, Kind::Execute, authority, judged.exemption)
@@ -197,14 +196,18 @@ impl Governance {
                 "the execution is under way; wait for its outcome".to_owned(),
             ));
         }
-        if !(who.covers)(&it.capability_id) {
-            return Err(refuse(transaction, who, &it, ReasonCode::DelegationScopeMissing.into()).await?);
-        }
-        if stopped {
-            return Err(refuse(transaction, who, &it, ReasonCode::BlockedByPolicy.into()).await?);
-        }
-        if it.execution(Kind::Rollback).is_some() {
-            return Err(refuse(transaction, who, &it, ReasonCode::AlreadyExecuted.into()).await?);
+        let wrong = if !(who.covers)(&it.capability_id) {
+            Some(ReasonCode::DelegationScopeMissing)
+        } else if stopped {
+            Some(ReasonCode::BlockedByPolicy)
+        } else if it.execution(Kind::Rollback).is_some() {
+            Some(ReasonCode::AlreadyExecuted)
+        } else {
+            None
+        };
+        if let Some(code) = wrong {
+            let action = "capability.rollback.refused";
+            return Err(refuse(transaction, who, &it, (action, code.into())).await?);
         }
         if !capability.definition.executor.can_roll_back() {
             let plan = capability
@@ -231,6 +234,14 @@ impl Governance {
         transaction.commit().await?;
         drop(client);
         self.carry_out(it, execution, Kind::Rollback).await
+    }
+
+    /// Counts an attempt to execute a proposal, dry or not, against the rate of a minute.
+    async fn rate_of(&self, who: &Who, id: Uuid, purpose: Purpose) -> Result<(), Error> {
+        let known = self.proposal(&who.tenant_id, id).await?;
+        let known = known.ok_or(Error::NotFound("proposal", id))?;
+        let per_minute = self.policy().rules.executions_per_minute.get();
+        self.rate(who, purpose, known.capability_id.as_str(), per_minute).await
     }
 
     /// Everything but the quota.
@@ -260,6 +271,7 @@ impl Governance {
             actor_id: who.actor_id.clone(),
             proposed_by: proposal.requested_by.clone(),
             definition_digest: capability.map_or(Digest::NONE, |one| one.digest),
+            proposed_definition_digest: proposal.definition_digest,
             policy_version: self.policy().version(),
             input_digest,
             noted_input_digest: proposal.input_hash,
@@ -435,31 +447,6 @@ impl Governance {
         transaction.commit().await?;
         Ok(())
     }
-}
-
-/// Records a refusal, and gives it.
-async fn refuse(
-    transaction: deadpool_postgres::Transaction<'_>,
-    who: &Who,
-    it: &StoredProposal,
-    refusal: Refusal,
-) -> Result<Error, Error> {
-    let entry = Entry {
-        approval_state: ApprovalState::Denied,
-        input_hash: Some(it.input_hash),
-        metadata: about(it)
-            .with("reasonCode", refusal.code.as_str())
-            .with("byActorId", who.actor_id.as_str())
-            .maybe("retryAfterSeconds", refusal.retry_after_seconds),
-        ..Entry::new(
-            who.actor(),
-            refused(refusal.code, "capability.execute.refused"),
-            it.proposal_id.to_string(),
-        )
-    };
-    audit::append(&transaction, &who.tenant_id, entry).await?;
-    transaction.commit().await?;
-    Ok(refusal.into())
 }
 
 fn state(code: ReasonCode, authority: Option<Authority>) -> ApprovalState {

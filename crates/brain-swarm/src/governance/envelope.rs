@@ -60,6 +60,8 @@ pub struct Binding {
     pub proposed_by: String,
     /// How the capability is defined now; none where it is not.
     pub definition_digest: Digest,
+    /// How it was defined when it was proposed.
+    pub proposed_definition_digest: Digest,
     /// The policy now.
     pub policy_version: Digest,
     /// The digest of the arguments that would be sent, made anew from them.
@@ -78,6 +80,9 @@ impl Binding {
             Some(ReasonCode::ApprovalInputChanged)
         } else if self.principal != self.proposed_by {
             Some(ReasonCode::ApprovalPrincipalChanged)
+        } else if self.definition_digest != self.proposed_definition_digest {
+            // The arguments were held against another schema.
+            Some(ReasonCode::ApprovalDefinitionChanged)
         } else {
             None
         }

@@ -3,7 +3,11 @@
 //! Invariants: an executor does what an order says at most once, and never sends anything that can have an effect without a
 //! [`Passing`] in its hand; what it cannot know it calls unknown, and never success or failure.
 
-use std::{any::Any, fmt, time::Duration};
+use std::{
+    any::Any,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -115,12 +119,34 @@ pub trait Fence: Send + Sync {
 }
 
 /// The right to send, while it is held.
-pub struct Passing(#[allow(dead_code, reason = "it is held, not read")] Box<dyn Any + Send>);
+pub struct Passing {
+    #[allow(dead_code, reason = "it is held, not read")]
+    held: Box<dyn Any + Send>,
+    /// When the fence stops waiting for it.
+    until: Option<Instant>,
+}
 
 impl Passing {
     /// Wraps what closes the fence when it is dropped.
     pub fn new(held: impl Any + Send) -> Self {
-        Self(Box::new(held))
+        Self {
+            held: Box::new(held),
+            until: None,
+        }
+    }
+
+    /// The same, where the fence waits no longer than this.
+    pub fn for_at_most(held: impl Any + Send, time: Duration) -> Self {
+        Self {
+            until: Some(Instant::now() + time),
+            ..Self::new(held)
+        }
+    }
+
+    /// Whether it still holds. An executor that was frozen asks before its first byte.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: between the look and the moment at which the request has left, nobody can press the switch.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use brain_connectivity::postgres::{self, Postgres};
@@ -17,6 +17,10 @@ use crate::ids::TenantId;
 
 /// An executor that holds its passing longer has lost it.
 const LONGEST_PASSING: Duration = Duration::from_secs(5);
+/// How long after it was asked for a passing may be used; a request that begins then has left before the lock goes.
+const USABLE: Duration = Duration::from_secs(3);
+/// So long the database keeps the lock of a session that says nothing: longer than a passing.
+const KEEP: &str = "SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
 /// The fence of one execution.
 pub(super) struct SwitchFence {
@@ -38,8 +42,10 @@ impl Fence for SwitchFence {
                 tracing::warn!(execution.id = %execution, error = %error, "the fence of an execution broke");
             }
         });
+        let asked = Instant::now();
         match grant.await {
-            Ok(answer) => answer.map(Passing::new),
+            // Counted from before the look, so that it ends here first.
+            Ok(answer) => answer.map(|release| Passing::for_at_most(release, USABLE.saturating_sub(asked.elapsed()))),
             Err(_) => Err(NotSent::Unreachable(
                 "the database did not answer whether the kill switch is on".to_owned(),
             )),
@@ -55,6 +61,7 @@ async fn hold(
 ) -> Result<(), postgres::Error> {
     let mut client = postgres.client().await?;
     let transaction = client.transaction().await?;
+    transaction.batch_execute(KEEP).await?;
     if kill_switch::is_on(&transaction, tenant).await? {
         // Whoever asked has gone; nothing was sent either way.
         let _ = granted.send(Err(NotSent::Stopped));

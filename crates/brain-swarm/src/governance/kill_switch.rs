@@ -27,7 +27,7 @@ const INSTALLATION: &str = "*";
 const LOCK_SPACE: i32 = 0x4b53_5721;
 
 /// How long the switch waits for those who have looked and not sent yet, before it is turned on all the same.
-const PATIENCE: &str = "SET LOCAL lock_timeout = '1500ms'";
+const PATIENCE: &str = "SET LOCAL lock_timeout = '1500ms'; SET LOCAL statement_timeout = 0";
 
 /// Whose dispatching is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -151,16 +151,13 @@ async fn alone(transaction: &mut deadpool_postgres::Transaction<'_>, key: &str) 
         .await;
     match locked {
         Ok(_) => {
-            attempt.batch_execute("SET LOCAL lock_timeout TO DEFAULT").await?;
+            attempt
+                .batch_execute("SET LOCAL lock_timeout TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT")
+                .await?;
             attempt.commit().await?;
             Ok(true)
         }
-        // A statement may be given less time than the lock.
-        Err(error)
-            if [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::QUERY_CANCELED]
-                .into_iter()
-                .any(|code| error.code() == Some(code)) =>
-        {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             attempt.rollback().await?;
             Ok(false)
         }

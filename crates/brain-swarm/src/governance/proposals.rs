@@ -18,6 +18,7 @@ use super::{
     proposal::{self, MAX_INPUT_BYTES, Preview, Status, StoredProposal},
     quotas::{self, Purpose},
     store,
+    trail::{about, refuse, refused},
 };
 use crate::{
     audit::{self, ApprovalState, Entry, Metadata},
@@ -27,6 +28,8 @@ use crate::{
 
 /// The longest summary, in characters.
 const MAX_SUMMARY_CHARS: usize = 500;
+/// About how many bytes of input a page of proposals holds.
+const PAGE_BYTES: i64 = 2 * 1024 * 1024;
 /// The most expected effects.
 const MAX_EFFECTS: usize = 20;
 
@@ -227,7 +230,13 @@ impl Governance {
         let transaction = client.transaction().await?;
         let before = store::lock(&transaction, &who.tenant_id, id).await?;
         let changed = match decision {
-            Decision::Approve { overrule } => self.approve(&transaction, who, &before, overrule, reason).await?,
+            Decision::Approve { overrule } => match self.approve(&transaction, who, &before, overrule, reason).await {
+                Err(Error::Refused(refusal)) => {
+                    let action = "capability.approve.refused";
+                    return Err(refuse(transaction, who, &before, (action, refusal)).await?);
+                }
+                approved => approved?,
+            },
             Decision::Reject => {
                 stands(&before, &[Status::Draft, Status::PendingApproval, Status::Approved])?;
                 let sql = include_str!("../sql/reject_proposal.sql");
@@ -271,7 +280,9 @@ impl Governance {
     ) -> Result<(&'static str, ApprovalState), Error> {
         stands(before, &[Status::Draft, Status::PendingApproval])?;
         let capability = self.capability(&before.capability_id)?;
-        let same = before.requested_by == who.principal || before.actor_id == who.actor_id;
+        // An agent acts for its owner, so the owner is one who asks too.
+        let same =
+            before.requested_by == who.principal || [&before.actor_id, &before.owner_id].contains(&&who.actor_id);
         if capability.definition.approval_mode == ApprovalMode::TwoPerson && same {
             return Err(blocked("another person than the one who asked must approve"));
         }
@@ -335,13 +346,13 @@ impl Governance {
         store::get(&**client, tenant, id).await
     }
 
-    /// Proposals, newest first.
+    /// Proposals, newest first. What the other side said is left out; [`proposal`](Self::proposal) has it.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn proposals(&self, query: &Query) -> Result<Page, Error> {
         let client = self.postgres().client().await?;
-        // One more than asked for says whether there are more.
+        // One more than asked for says whether there are more. Large inputs make a page shorter.
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1);
         let rows = client
             .query(
@@ -352,6 +363,7 @@ impl Governance {
                     &query.capability_id.as_ref().map(CapabilityId::as_str),
                     &query.before.unwrap_or(Uuid::max()),
                     &limit,
+                    &PAGE_BYTES,
                 ],
             )
             .await?;
@@ -360,15 +372,13 @@ impl Governance {
             .take(query.limit)
             .map(|row| row.get("proposal_id"))
             .collect();
-        let next = rows.get(query.limit).and(ids.last().copied());
-        let mut executions = store::executions(&**client, &query.tenant_id, &ids).await?;
+        let found: i64 = rows.first().map_or(0, |row| row.get("found"));
+        let is_last = i64::try_from(ids.len()).is_ok_and(|shown| shown == found);
+        let next = ids.last().copied().filter(|_| !is_last);
+        let mut executions = store::executions(&**client, &query.tenant_id, &ids, false).await?;
         let mut proposals = Vec::with_capacity(ids.len());
         for (row, id) in rows.iter().zip(&ids) {
-            let own = executions
-                .extract_if(.., |(of, _)| of == id)
-                .map(|(_, one)| one)
-                .collect();
-            proposals.push(proposal::read(row, own)?);
+            proposals.push(proposal::read(row, executions.remove(id).unwrap_or_default())?);
         }
         Ok(Page { proposals, next })
     }
@@ -400,27 +410,6 @@ impl Governance {
             )
             .await?;
         Ok(())
-    }
-}
-
-/// What the trail says of a proposal each time.
-pub(super) fn about(it: &StoredProposal) -> Metadata {
-    Metadata::default()
-        .with("capabilityId", it.capability_id.as_str())
-        .with("actorId", it.actor_id.as_str())
-        .with("ownerId", it.owner_id.as_str())
-        .with("requestedBy", it.requested_by.as_str())
-        .with("definitionDigest", it.definition_digest)
-        .with("policyVersion", it.policy_version)
-        .maybe("delegationId", it.delegation_id)
-}
-
-/// Refusals for want of a delegation have an action of their own, by which they are found.
-pub(super) fn refused(code: ReasonCode, else_: &'static str) -> &'static str {
-    if code.as_str().starts_with("DELEGATION_") {
-        "capability.delegation.refused"
-    } else {
-        else_
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) enum Purpose {
     Propose,
     /// Attempts to execute in a minute.
     Execute,
+    /// Dry runs in a minute.
+    DryRun,
 }
 
 impl Purpose {
@@ -41,13 +43,14 @@ impl Purpose {
             Self::Quota => "quota",
             Self::Propose => "propose",
             Self::Execute => "execute",
+            Self::DryRun => "dry_run",
         }
     }
 
     const fn window_seconds(self) -> i32 {
         match self {
             Self::Quota => 3600,
-            Self::Propose | Self::Execute => 60,
+            Self::Propose | Self::Execute | Self::DryRun => 60,
         }
     }
 }
@@ -130,6 +133,7 @@ pub(super) async fn take(
             Purpose::Quota => format!("{limit} in an hour"),
             Purpose::Propose => format!("{limit} proposals in a minute"),
             Purpose::Execute => format!("{limit} executions in a minute"),
+            Purpose::DryRun => format!("{limit} dry runs in a minute"),
         }),
         retry_after_seconds: Some(u32::try_from(seconds).unwrap_or(1).max(1)),
     }))

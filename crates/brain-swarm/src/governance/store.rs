@@ -1,5 +1,7 @@
 //! Proposals and their executions in the database.
 
+use std::collections::HashMap;
+
 use tokio_postgres::{GenericClient, Transaction};
 use uuid::Uuid;
 
@@ -30,25 +32,27 @@ pub(super) async fn get(
         .query_opt(include_str!("../sql/select_proposal.sql"), &[&id, &tenant.as_str()])
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let mut executions = executions(client, tenant, &[id]).await?;
-    let own = executions.drain(..).map(|(_, execution)| execution).collect();
-    Ok(Some(proposal::read(&row, own)?))
+    let mut executions = executions(client, tenant, &[id], true).await?;
+    Ok(Some(proposal::read(&row, executions.remove(&id).unwrap_or_default())?))
 }
 
-/// The executions of some proposals, in their order.
+/// The executions of some proposals, in their order; with what the other side said, or without.
 pub(super) async fn executions(
     client: &impl GenericClient,
     tenant: &TenantId,
     proposals: &[Uuid],
-) -> Result<Vec<(Uuid, Execution)>, Error> {
+    with_output: bool,
+) -> Result<HashMap<Uuid, Vec<Execution>>, Error> {
     let rows = client
         .query(
             include_str!("../sql/select_executions.sql"),
-            &[&proposals, &tenant.as_str()],
+            &[&proposals, &tenant.as_str(), &with_output],
         )
         .await?;
-    let read = rows
-        .iter()
-        .map(|row| Ok((row.get("proposal_id"), proposal::read_execution(row)?)));
-    read.collect::<Result<_, proposal::Unreadable>>().map_err(Into::into)
+    let mut found: HashMap<Uuid, Vec<Execution>> = HashMap::new();
+    for row in &rows {
+        let of = found.entry(row.get("proposal_id")).or_default();
+        of.push(proposal::read_execution(row)?);
+    }
+    Ok(found)
 }

@@ -281,6 +281,27 @@ async fn a_closed_fence_keeps_every_byte() {
     assert_eq!(received.await, 0);
 }
 
+/// A process that was frozen after the last look sent when it woke.
+#[tokio::test]
+async fn a_passing_that_holds_no_longer_keeps_every_byte() {
+    let (receiver, requests) = Receiver::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let executor = WebhookExecutor::new(client(), &receiver.url(), None).unwrap();
+    let gate = Gate {
+        stale: true,
+        ..Gate::default()
+    };
+    let outcome = executor.carry_out(&order(), &gate).await;
+    let Outcome::NotSent {
+        reason: NotSent::Unreachable(reason),
+    } = outcome
+    else {
+        panic!("{outcome:?}")
+    };
+    assert!(reason.contains("held up for too long"), "{reason}");
+    assert_eq!((gate.passes(), gate.held().len()), (1, 1));
+    assert!(requests.lock().unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn without_a_secret_nothing_is_sent() {
     let (receiver, _) = Receiver::answering("HTTP/1.1 200 OK\r\n\r\n").await;

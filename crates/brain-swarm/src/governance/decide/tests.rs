@@ -31,6 +31,7 @@ fn case() -> Case {
         principal: "token:1".to_owned(),
         actor_id: actor("builder"),
         proposed_by: "token:1".to_owned(),
+        proposed_definition_digest: Digest::of(b"definition"),
         definition_digest: Digest::of(b"definition"),
         policy_version: Digest::of(b"policy"),
         input_digest: Digest::of(b"input"),

@@ -89,9 +89,14 @@ pub(super) async fn exchange(
     passing: Passing,
     deadline: Instant,
 ) -> Result<Answer, Failure> {
+    stream.waits().map_err(unreachable)?;
+    if !passing.holds() {
+        return Err(unreachable(
+            "it was held up for too long after the last look at the kill switch",
+        ));
+    }
     // Let go last: after the connection, when there is one that is cut.
     let mut passing = Some(passing);
-    stream.waits().map_err(unreachable)?;
     let meter = Meter::new(2 * MOST_HEAD_BYTES);
     let wire = Wire {
         stream,

@@ -152,6 +152,8 @@ async fn two_persons_are_two() {
     let who = person("boss");
     let it = desk.propose(&who, "money.pay", json!({})).await;
     assert_eq!(code(desk.approve(it.proposal_id).await), ReasonCode::BlockedByPolicy);
+    let refusals = "SELECT count(*) FROM brain_event_log WHERE action = 'capability.approve.refused'";
+    assert_eq!(desk.count(refusals).await, 1, "the attempt is recorded");
     let approve = Decision::Approve { overrule: false };
     desk.governance
         .resolve(&person("other"), it.proposal_id, approve, WHY)
@@ -185,4 +187,52 @@ async fn what_cannot_be_is_refused_when_it_is_proposed() {
     let records = "SELECT count(*) FROM brain_event_log WHERE action = 'capability.propose.refused'";
     assert_eq!(desk.count(records).await, 2);
     assert_eq!(desk.count("SELECT count(*) FROM brain_capability_proposals").await, 0);
+}
+
+/// What needed no approval went out although its arguments had been held against another schema.
+#[tokio::test]
+async fn what_needs_no_approval_is_bound_to_its_definition_too() {
+    let desk = Desk::new().await;
+    let who = person("builder");
+    let it = desk.propose(&who, "mail.read", json!({"folder": "all"})).await;
+    let narrowed = POLICY.replace(
+        "max_calls_per_hour = 7",
+        "max_calls_per_hour = 7\n    input_schema = '{\"type\": \"object\", \"additionalProperties\": false}'",
+    );
+    let narrowed = desk.beside(&narrowed, None);
+    let refused = narrowed.execute(&who, it.proposal_id, &Execute::default()).await;
+    assert_eq!(code(refused), ReasonCode::ApprovalDefinitionChanged);
+    assert!(desk.sent.all().is_empty());
+    desk.execute(&who, it.proposal_id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_of_proposals_is_bounded_in_bytes_and_nothing_is_passed_over() {
+    let desk = Desk::new().await;
+    let who = person("builder");
+    let large = json!({"to": "x".repeat(120_000)});
+    for _ in 0..25 {
+        desk.propose(&who, "mail.send", large.clone()).await;
+    }
+    let mut query = brain_swarm::governance::Query {
+        tenant_id: who.tenant_id.clone(),
+        status: None,
+        capability_id: None,
+        before: None,
+        limit: 100,
+    };
+    let mut pages = Vec::new();
+    loop {
+        let page = desk.governance.proposals(&query).await.unwrap();
+        pages.push(page.proposals.len());
+        query.before = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    assert_eq!((pages.len(), pages.iter().sum::<usize>()), (2, 25), "{pages:?}");
+    query.limit = 25;
+    query.before = None;
+    query.status = Some(Status::Draft);
+    assert!(desk.governance.proposals(&query).await.unwrap().next.is_none());
 }

@@ -2,7 +2,7 @@
 
 use brain_swarm::{
     governance::{
-        Error, Execute, NewProposal, Who,
+        Decision, Error, Execute, NewProposal, Who,
         decide::ReasonCode,
         delegations::{NewDelegation, StoredDelegation},
     },
@@ -176,4 +176,24 @@ async fn another_tenant_sees_and_does_nothing() {
         Err(Error::NotFound(..))
     ));
     desk.execute(&who, id).await.unwrap();
+}
+
+/// An owner could let an agent propose, and approve it as the second person.
+#[tokio::test]
+async fn the_owner_of_an_agent_is_not_the_second_person() {
+    let desk = Desk::new().await;
+    let delegation = delegate(&desk, &["capability:money.pay:execute"]).await;
+    let proposed = NewProposal {
+        capability_id: "money.pay".parse().unwrap(),
+        ..through(delegation.delegation_id)
+    };
+    let it = desk.governance.propose(&agent("robot"), proposed).await.unwrap();
+    assert_eq!(code(desk.approve(it.proposal_id).await), ReasonCode::BlockedByPolicy);
+    let approve = Decision::Approve { overrule: false };
+    let other = desk
+        .governance
+        .resolve(&person("other"), it.proposal_id, approve, WHY)
+        .await;
+    other.unwrap();
+    desk.execute(&agent("robot"), it.proposal_id).await.unwrap();
 }

@@ -104,7 +104,10 @@ impl Desk {
     }
 
     pub(crate) async fn under(policy: &str) -> Self {
-        let world = World::new().await;
+        Self::over(World::new().await, policy)
+    }
+
+    pub(crate) fn over(world: World, policy: &str) -> Self {
         let sent = Arc::new(Sent::default());
         let governance = governance(world.postgres.clone(), policy, &sent, None, Duration::ZERO);
         Self {

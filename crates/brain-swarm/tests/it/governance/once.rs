@@ -183,6 +183,14 @@ async fn the_rate_of_a_minute_is_recorded_once() {
         .propose(&other, super::desk::new("mail.read", json!({})))
         .await
         .unwrap();
+
+    // Dry runs leave a record each, so they have a rate too.
+    let dry = Desk::under(&POLICY.replace("executions_per_minute = 10000", "executions_per_minute = 2")).await;
+    let id = dry.propose(&other, "mail.read", json!({})).await.proposal_id;
+    let given = Execute::default();
+    let all = join_all((0..10).map(|_| dry.governance.dry_run(&other, id, &given))).await;
+    let made = all.iter().filter(|one| one.is_ok()).count();
+    assert!((2..=4).contains(&made), "{made}");
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use brain_connectivity::postgres::Postgres;
 use brain_swarm::{
-    governance::{Execute, Who, decide::ReasonCode, kill_switch::Reach, proposal::ExecutionStatus},
+    governance::{Error, Execute, Who, decide::ReasonCode, kill_switch::Reach, proposal::ExecutionStatus},
     ids::TenantId,
 };
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::desk::{Desk, POLICY, Sent, WHY, code, governance, person};
+use crate::world::World;
 
 const FREE: &str = "requires_approval = false\n    max_calls_per_hour = 100000";
 
@@ -155,4 +156,23 @@ async fn whoever_hangs_between_look_and_send_keeps_the_answer_waiting_and_not_th
         ReasonCode::BlockedByPolicy
     );
     assert!(desk.sent.all().is_empty());
+}
+
+/// A statement that may take less than the lock is waited for was cancelled, and the switch stayed off.
+#[tokio::test]
+async fn whoever_hangs_keeps_no_switch_off_where_statements_have_little_time() {
+    let world = World::with(|config| config.postgres.query_timeout = Duration::from_millis(500)).await;
+    let desk = Desk::over(world, POLICY);
+    let mut hanging = desk.world.postgres.client().await.unwrap();
+    let transaction = hanging.transaction().await.unwrap();
+    let look = "SET LOCAL idle_in_transaction_session_timeout = 0;
+                SELECT pg_advisory_xact_lock_shared(x'4b535721'::int, hashtext('default'))";
+    transaction.batch_execute(look).await.unwrap();
+    let unsettled = desk
+        .governance
+        .set_kill_switch(&person("boss"), Reach::Tenant, true, WHY)
+        .await;
+    assert!(matches!(unsettled, Err(Error::Unsettled(_))), "{unsettled:?}");
+    let switches = desk.governance.kill_switches(&TenantId::single()).await.unwrap();
+    assert!(switches[0].enabled, "it is on all the same");
 }

@@ -144,6 +144,8 @@ type Record = Arc<Mutex<Vec<(Instant, Option<Instant>)>>>;
 pub(super) struct Gate {
     pub(super) closed: bool,
     pub(super) slow: Duration,
+    /// Its passings hold no longer by the time they are used.
+    pub(super) stale: bool,
     pub(super) record: Record,
 }
 
@@ -177,7 +179,12 @@ impl Fence for Gate {
         }
         let mut record = self.record.lock().unwrap();
         record.push((Instant::now(), None));
-        Ok(Passing::new(Held(Arc::clone(&self.record), record.len() - 1)))
+        let held = Held(Arc::clone(&self.record), record.len() - 1);
+        Ok(if self.stale {
+            Passing::for_at_most(held, Duration::ZERO)
+        } else {
+            Passing::new(held)
+        })
     }
 }
 
