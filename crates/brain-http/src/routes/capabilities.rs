@@ -1,7 +1,7 @@
 //! `/api/capabilities`: what agents may do to the world outside, and what is decided about it.
 //!
-//! Invariants: a handler says who asks and what; whether it may be is decided in one place, the domain; whatever changes is done
-//! to its end, also when its caller hangs up.
+//! Invariants: a handler lets in who may ask at all, and says who asks and what; whether something may be done to the world is decided in
+//! one place, the domain; whatever changes is done to its end, also when its caller hangs up.
 
 pub(crate) mod delegations;
 pub(crate) mod policy;

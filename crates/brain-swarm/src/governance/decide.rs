@@ -53,7 +53,7 @@ pub enum ReasonCode {
     ApprovalExpired,
     /// Somebody else asked for it than the one it was approved for.
     ApprovalPrincipalChanged,
-    /// The capability is defined otherwise than when it was approved.
+    /// The capability is defined otherwise than when it was approved; or proposed, where it needs no approval.
     ApprovalDefinitionChanged,
     /// The policy is another one than when it was approved.
     ApprovalPolicyChanged,
@@ -142,7 +142,9 @@ impl ReasonCode {
             Self::ApprovalRequired => "a person must approve it first",
             Self::ApprovalExpired => "the approval is too old; a person must approve again",
             Self::ApprovalPrincipalChanged => "somebody else asks than the one it was approved for",
-            Self::ApprovalDefinitionChanged => "the capability is defined otherwise than when it was approved",
+            Self::ApprovalDefinitionChanged => {
+                "the capability is defined otherwise than when it was proposed or approved"
+            }
             Self::ApprovalPolicyChanged => "the policy is another one than when it was approved",
             Self::ApprovalInputChanged => "the arguments are not those that were approved",
             Self::ApprovalVoid => "the approval is of something else",

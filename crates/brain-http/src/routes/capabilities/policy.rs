@@ -10,6 +10,7 @@ use axum::{
 use brain_swarm::{
     digest::Digest,
     governance::{
+        self,
         capability::CapabilityId,
         exemptions::{self, Exemption},
         kill_switch::{Reach, Switch},
@@ -217,10 +218,13 @@ pub(crate) async fn set_switch(
     }
     let governance = app.services.governance.clone();
     let turning = app.to_the_end(async move {
-        let switches = governance.set_kill_switch(&who(&by), reach, enabled, &reason).await?;
-        let object = if enabled { "on" } else { "off" };
-        audit::recorded(&by, "capability.kill_switch", &by.tenant_id, &object);
-        Ok(switches)
+        let turned = governance.set_kill_switch(&who(&by), reach, enabled, &reason).await;
+        // One that is not settled is on all the same.
+        if matches!(turned, Ok(_) | Err(governance::Error::Unsettled(_))) {
+            let object = if enabled { "on" } else { "off" };
+            audit::recorded(&by, "capability.kill_switch", &by.tenant_id, &object);
+        }
+        Ok(turned?)
     });
     turning.await
 }
