@@ -184,7 +184,7 @@ async fn revoke_in_database(config: &Config, token: &str) -> anyhow::Result<Valu
     let id: TokenId = token.parse().map_err(|error| Usage(format!("{token}: {error}")))?;
     let postgres = Postgres::open(&config.postgres)?;
     let revoked = tokens::revoke(&postgres, None, id, OPERATOR).await.context(NO_TABLE)?;
-    let revoked = revoked.with_context(|| format!("there is no token {id}"))?;
+    let (revoked, _) = revoked.with_context(|| format!("there is no token {id}"))?;
     Ok(serde_json::to_value(&revoked)?)
 }
 

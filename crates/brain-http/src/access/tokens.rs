@@ -1,7 +1,7 @@
 //! API tokens in the database: made, listed, revoked, looked up.
 //!
 //! Invariants: the secret of a token leaves this module once, in the answer to its creation; a token that was revoked stays
-//! revoked; neither happens without its record in the audit trail of the token's tenant.
+//! revoked; neither happens without its record in the audit trail of the token's tenant, and each has one.
 
 use brain_connectivity::postgres::{self, Postgres};
 use brain_swarm::{
@@ -211,6 +211,7 @@ pub async fn get(postgres: &Postgres, tenant: Option<&TenantId>, id: TokenId) ->
 }
 
 /// Revokes a token, of one tenant or of any; none, when there is no such token. Replicas that know it forget it within a second.
+/// Gives the token, and whether that is new: one that was revoked before stays as it is, and nothing is recorded.
 ///
 /// # Errors
 /// As [`Error`] says.
@@ -219,7 +220,7 @@ pub async fn revoke(
     tenant: Option<&TenantId>,
     id: TokenId,
     by: &str,
-) -> Result<Option<StoredToken>, Error> {
+) -> Result<Option<(StoredToken, bool)>, Error> {
     let mut client = postgres.client().await?;
     let transaction = client.transaction().await?;
     let row = transaction
@@ -229,12 +230,16 @@ pub async fn revoke(
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    // What this version cannot show is revoked all the same.
-    let tenant = TenantId::new(row.get::<_, &str>("tenant_id")).map_err(|_| Error::Unreadable(id))?;
-    let what = Metadata::default().with("name", row.get::<_, &str>("name"));
-    record(&transaction, (REVOKED, by), (&tenant, id), what).await?;
+    let new = row.get("is_new");
+    if new {
+        // What this version cannot show is revoked all the same.
+        let tenant = TenantId::new(row.get::<_, &str>("tenant_id")).map_err(|_| Error::Unreadable(id))?;
+        let what = Metadata::default().with("name", row.get::<_, &str>("name"));
+        record(&transaction, (REVOKED, by), (&tenant, id), what).await?;
+    }
     transaction.commit().await?;
-    read(&row).map(Some).ok_or(Error::Unreadable(id))
+    let token = read(&row).ok_or(Error::Unreadable(id))?;
+    Ok(Some((token, new)))
 }
 
 /// Whose credential it is that was made or revoked, and by whom.

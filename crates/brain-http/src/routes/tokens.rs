@@ -142,8 +142,10 @@ pub(crate) async fn revoke(
         let revoked = tokens::revoke(&state.services.postgres, reach(&caller), id, &caller.id).await;
         // Also where what was revoked cannot be shown.
         state.gate.forget(id);
-        let token = revoked?.ok_or_else(|| unknown(id))?;
-        audit::recorded(&caller, tokens::REVOKED, &token.tenant_id, &id);
+        let (token, new) = revoked?.ok_or_else(|| unknown(id))?;
+        if new {
+            audit::recorded(&caller, tokens::REVOKED, &token.tenant_id, &id);
+        }
         Ok(token)
     });
     reply::json(StatusCode::OK, &revoking.await?)

@@ -265,6 +265,32 @@ async fn each_action_that_manages_something_leaves_one_line_and_one_record() {
     assert_eq!(lines.audited().len(), before, "what did not happen leaves none");
 }
 
+/// The answer is the same each time, also to those who come at once.
+#[tokio::test]
+async fn a_token_that_is_revoked_again_leaves_no_other_line_and_no_other_record() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(lines.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let brain = guarded().await;
+    let token = give(&brain, &wish("acme", Role::Admin)).await;
+    let manager = Manager { brain: &brain, token };
+    let other = give(&brain, &wish("acme", Role::Viewer)).await;
+    let path = format!("/api/tokens/{}", &other[6..22]);
+    let before = lines.audited().len();
+    let revoking = (0..4).map(|_| manager.call(&Method::DELETE, &path, None));
+    let mut answers = futures_util::future::join_all(revoking).await;
+    answers.push(manager.call(&Method::DELETE, &path, None).await);
+    for answer in &answers {
+        assert_eq!(answer.0, 200, "{answer:?}");
+        assert_eq!(answer.1["revokedAt"], answers[0].1["revokedAt"], "{answers:?}");
+    }
+    let new = lines.audited().split_off(before);
+    assert_eq!(new.len(), 1, "{new:?}");
+    let path = "/api/capabilities/audit?actionPrefix=token.revoke";
+    let (_, page) = manager.call(&Method::GET, path, None).await;
+    assert_eq!(page["records"].as_array().unwrap().len(), 1, "{page}");
+}
+
 /// A caller that hangs up changes nothing of what happened, nor of what is said about it.
 #[tokio::test]
 async fn an_action_whose_caller_went_away_leaves_its_line() {

@@ -67,6 +67,12 @@ pub enum Break {
         /// Which.
         seq: i64,
     },
+    /// A checkpoint names it that nobody signed, so that nothing is known of what comes before.
+    #[error("the checkpoint of row {seq} is not what its key signed")]
+    Forged {
+        /// Which.
+        seq: i64,
+    },
 }
 
 impl Break {
@@ -82,7 +88,8 @@ impl Break {
             | Self::Unlinked { seq }
             | Self::Beyond { seq }
             | Self::End { seq }
-            | Self::Checkpoint { seq } => *seq,
+            | Self::Checkpoint { seq }
+            | Self::Forged { seq } => *seq,
         }
     }
 }

@@ -1,21 +1,23 @@
 //! Checkpoints: the ends of chains, signed from time to time, so that nobody without the key can cut them off or write them anew.
 //!
-//! Invariants: an end is signed only when the chain leads to it from the checkpoint before, so that no signature covers what was
-//! tampered with; replicas that sign the same end write one row.
+//! Invariants: an end is signed only when the chain leads to it from the checkpoint before, which a known key signed, so that no
+//! signature covers what was tampered with; replicas that sign the same end write one row.
 
 use std::time::Duration;
 
 use brain_connectivity::postgres::Postgres;
 use jiff::Timestamp;
+use tokio_postgres::{GenericClient, Row};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     chain::{Break, Chain},
     document::{CHECKPOINT, Checkpoint},
     error::Error,
+    export::checkpoint,
     keys, read,
     record::{Unwritable, written},
-    signing::{Signature, Signer},
+    signing::{PublicKey, Signature, Signer},
 };
 use crate::{digest::Digest, ids::TenantId};
 
@@ -116,6 +118,7 @@ pub async fn round(postgres: &Postgres, signer: &Signer) -> Result<Option<Round>
         return Ok(None);
     }
     let client = postgres.client().await?;
+    let keys: Vec<PublicKey> = keys::all(&**client).await?.iter().map(|key| key.public_key).collect();
     let id = signer.public().id();
     let mut done = Round::default();
     let mut after = String::new();
@@ -132,18 +135,17 @@ pub async fn round(postgres: &Postgres, signer: &Signer) -> Result<Option<Round>
         after = last.get("tenant_id");
         for head in &heads {
             let tenant = TenantId::trusted(head.get("tenant_id"));
-            let digest = |column: &str| {
-                let hash: Option<&[u8]> = head.get(column);
-                hash.map_or(Ok(Digest::NONE), Digest::try_from)
-                    .map_err(|_| Error::Broken(tenant.clone()))
+            let hash = Digest::try_from(head.get::<_, &[u8]>("end_hash")).map_err(|_| Error::Broken(tenant.clone()))?;
+            let seq = head.get("end_seq");
+            let led = match known(head, &tenant, &keys) {
+                Ok(chain) => lead(&**client, &tenant, chain, (seq, hash)).await?,
+                Err(forged) => Err(forged),
             };
-            let (seq, hash) = (head.get("seq"), digest("hash")?);
-            let chain = Chain::after(tenant.clone(), head.get("signed_seq"), digest("signed_hash")?);
-            if let Err(broken) = lead(&**client, &tenant, chain, (seq, hash)).await? {
+            if let Err(broken) = led {
                 done.broken.push((tenant, broken));
                 continue;
             }
-            let at: Timestamp = head.get("at");
+            let at: Timestamp = head.get("now");
             let mut checkpoint = Checkpoint {
                 r#type: CHECKPOINT.to_owned(),
                 tenant_id: tenant,
@@ -154,9 +156,12 @@ pub async fn round(postgres: &Postgres, signer: &Signer) -> Result<Option<Round>
                 signature: Signature::NONE,
             };
             checkpoint.signature = signer.sign(&checkpoint).map_err(Unwritable::from)?;
+            let insert = client
+                .prepare_cached(include_str!("../sql/insert_audit_checkpoint.sql"))
+                .await?;
             let written = client
                 .execute(
-                    include_str!("../sql/insert_audit_checkpoint.sql"),
+                    &insert,
                     &[
                         &checkpoint.tenant_id.as_str(),
                         &seq,
@@ -172,9 +177,20 @@ pub async fn round(postgres: &Postgres, signer: &Signer) -> Result<Option<Round>
     }
 }
 
+/// The chain of a tenant up to the checkpoint before, which one of these keys must have signed; its begin, where there is none.
+fn known(head: &Row, tenant: &TenantId, keys: &[PublicKey]) -> Result<Chain, Break> {
+    let Some(seq) = head.get("seq") else {
+        return Ok(Chain::new(tenant.clone()));
+    };
+    match checkpoint(head, tenant).filter(|before| before.is_signed(keys)) {
+        Some(before) => Ok(Chain::after(tenant.clone(), seq, before.hash)),
+        None => Err(Break::Forged { seq }),
+    }
+}
+
 /// Whether a chain leads from where it is known to an end.
 async fn lead(
-    client: &impl tokio_postgres::GenericClient,
+    client: &impl GenericClient,
     tenant: &TenantId,
     mut chain: Chain,
     (seq, hash): (i64, Digest),

@@ -36,6 +36,15 @@ pub struct Checkpoint {
     pub signature: Signature,
 }
 
+impl Checkpoint {
+    /// Whether the key that it names is among these and signed it.
+    #[must_use]
+    pub fn is_signed(&self, keys: &[PublicKey]) -> bool {
+        let by = keys.iter().find(|key| key.id() == self.key_id);
+        by.is_some_and(|key| key.signed(self, &self.signature))
+    }
+}
+
 /// A public key, and the one before it that vouches for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

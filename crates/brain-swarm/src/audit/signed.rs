@@ -16,6 +16,8 @@ use crate::ids::TenantId;
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
     by_seq: BTreeMap<i64, Vec<Checkpoint>>,
+    /// The rows of those that cannot be read.
+    unreadable: Vec<i64>,
 }
 
 impl Checkpoints {
@@ -27,28 +29,29 @@ impl Checkpoints {
                 &[&tenant.as_str(), &1_i64, &i64::MAX, &i64::MAX],
             )
             .await?;
-        let mut by_seq: BTreeMap<i64, Vec<Checkpoint>> = BTreeMap::new();
-        for one in rows.iter().filter_map(|row| checkpoint(row, tenant)) {
-            by_seq.entry(one.seq).or_default().push(one);
+        let (mut by_seq, mut unreadable): (BTreeMap<i64, Vec<Checkpoint>>, Vec<i64>) = Default::default();
+        for row in &rows {
+            match checkpoint(row, tenant) {
+                Some(one) => by_seq.entry(one.seq).or_default().push(one),
+                None => unreadable.push(row.get("seq")),
+            }
         }
-        Ok(Self { by_seq })
+        Ok(Self { by_seq, unreadable })
     }
 
-    /// Those that none of these keys signed.
+    /// Those that none of these keys signed, or that cannot be read.
     pub(crate) fn forged(&self, keys: &[PublicKey]) -> Vec<String> {
         let all = self.by_seq.values().flatten();
-        let forged = all.filter(|one| {
-            let by = keys.iter().find(|key| key.id() == one.key_id);
-            !by.is_some_and(|key| key.signed(one, &one.signature))
+        let forged = all.filter(|one| !one.is_signed(keys));
+        let forged = forged.map(|one| {
+            format!(
+                "the checkpoint of row {} is not what key {} signed",
+                one.seq, one.key_id
+            )
         });
-        forged
-            .map(|one| {
-                format!(
-                    "the checkpoint of row {} is not what key {} signed",
-                    one.seq, one.key_id
-                )
-            })
-            .collect()
+        let unreadable = self.unreadable.iter();
+        let unreadable = unreadable.map(|seq| format!("the checkpoint of row {seq} cannot be read"));
+        forged.chain(unreadable).collect()
     }
 
     /// Whether the record that was followed last is the one that was signed.

@@ -2,8 +2,9 @@
 
 use brain_swarm::{
     audit::{
-        Export, ExportError, Place, PublicKey, Refusal, Selection, Signer, Verified,
+        Break, Export, ExportError, KeyId, Place, PublicKey, Refusal, Selection, Signature, Signer, Verified,
         checkpoints::{self, Round},
+        document::{CHECKPOINT, Checkpoint},
         keys, verify,
     },
     doctor,
@@ -157,6 +158,81 @@ async fn a_tail_that_was_written_anew_is_found_by_its_checkpoint() {
     trail.append(1).await;
     let round = signed(&trail, &signer).await;
     assert_eq!((round.signed, round.broken.len()), (0, 1), "{round:?}");
+}
+
+/// Puts a checkpoint of the end of the chain into the database: it names one key and was signed by another.
+async fn forge(trail: &Trail, name: &KeyId, by: &Signer) {
+    let last = trail.all(&trail.tenant).await.pop().unwrap();
+    let mut forged = Checkpoint {
+        r#type: CHECKPOINT.to_owned(),
+        tenant_id: trail.tenant.clone(),
+        seq: last.seq,
+        hash: last.hash,
+        at: last.at,
+        key_id: name.clone(),
+        signature: Signature::try_from([0; 64].as_slice()).unwrap(),
+    };
+    forged.signature = by.sign(&forged).unwrap();
+    let insert = format!(
+        "INSERT INTO brain_audit_checkpoints (tenant_id, seq, hash, at, key_id, signature) \
+         VALUES ('default', {}, '\\x{}', '{}', '{name}', '\\x{:?}')",
+        forged.seq, forged.hash, forged.at, forged.signature
+    );
+    trail.tamper(&insert).await;
+}
+
+#[tokio::test]
+async fn nothing_is_built_on_a_checkpoint_that_was_made_up() {
+    let (one, two, stranger) = (key("one"), key("two"), key("stranger"));
+    let (own, foreign) = (one.public().id(), stranger.public().id());
+    let adopt = format!(
+        "INSERT INTO brain_audit_keys (key_id, public_key) VALUES ('{foreign}', '\\x{}')",
+        stranger.public()
+    );
+    let (forged, unlinked) = (Break::Forged { seq: 8 }, Break::Unlinked { seq: 8 });
+    for (name, tampering, signer, found) in [
+        (&own, "SELECT 1", &one, &forged),
+        (&foreign, "SELECT 1", &one, &unlinked),
+        (&foreign, adopt.as_str(), &one, &unlinked),
+        (&own, "SELECT 1", &two, &forged),
+        (&foreign, "SELECT 1", &two, &forged),
+    ] {
+        let trail = Trail::new().await;
+        trail.append(6).await;
+        assert_eq!(signed(&trail, &one).await.signed, 1);
+        rewrite_tail(&trail, 5).await;
+        trail.append(1).await;
+        trail.tamper(tampering).await;
+        forge(&trail, name, &stranger).await;
+        keys::rotate(&trail.postgres, Some(&one), &two, "database")
+            .await
+            .unwrap();
+        let round = signed(&trail, signer).await;
+        let expected = Round {
+            signed: 0,
+            broken: vec![(trail.tenant.clone(), found.clone())],
+        };
+        assert_eq!(round, expected, "{name} {tampering}");
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_no_year_is_told_of() {
+    let trail = Trail::new().await;
+    let signer = key("one");
+    trail.append(2).await;
+    signed(&trail, &signer).await;
+    trail
+        .tamper("UPDATE brain_audit_checkpoints SET at = 'infinity'")
+        .await;
+    assert_eq!(
+        findings(&trail).await,
+        ["tenant default: the checkpoint of row 3 cannot be read"]
+    );
+    trail.append(1).await;
+    let round = signed(&trail, &signer).await;
+    assert_eq!(round.broken, [(trail.tenant.clone(), Break::Forged { seq: 3 })]);
+    assert_eq!(proof(&export(&trail, None).await, &[]).unwrap().checkpoints, 0);
 }
 
 #[tokio::test]
