@@ -12,7 +12,6 @@ mod commands;
 mod exit;
 mod health;
 mod logs;
-mod policy;
 mod profiles;
 mod recorder;
 mod render;

@@ -23,17 +23,14 @@ pub mod quotas;
 mod service;
 mod store;
 mod trail;
+pub mod webhook;
 mod who;
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use brain_connectivity::postgres::Postgres;
 
-use self::{
-    capability::{CapabilityId, Definition},
-    executor::Executor,
-    policy::Policy,
-};
+use self::{capability::CapabilityId, executor::Executor, policy::Policy, webhook::Targets};
 pub use self::{
     dispatch::{DryRun, Execute},
     error::{Error, Refusal},
@@ -42,8 +39,8 @@ pub use self::{
     who::Who,
 };
 
-/// Makes what carries out a capability.
-pub type MakeExecutor = Box<dyn Fn(&Definition) -> Arc<dyn Executor> + Send + Sync>;
+/// Makes what carries out a capability whose orders go there.
+pub type MakeExecutor = Box<dyn Fn(&Targets) -> Arc<dyn Executor> + Send + Sync>;
 
 /// Wakes whoever delivers notices.
 pub type Bell = Arc<dyn Fn() + Send + Sync>;
@@ -88,8 +85,8 @@ impl Governance {
     pub fn new(options: Options) -> Self {
         let executors = options
             .policy
-            .capabilities()
-            .map(|one| (one.definition.id.clone(), (options.executor)(&one.definition)))
+            .targets()
+            .map(|(id, targets)| (id.clone(), (options.executor)(targets)))
             .collect();
         Self(Arc::new(Inner {
             postgres: options.postgres,
@@ -110,5 +107,3 @@ impl Governance {
         &self.0.postgres
     }
 }
-#[cfg(feature = "webhooks")]
-pub mod webhook;

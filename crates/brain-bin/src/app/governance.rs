@@ -3,24 +3,20 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use async_trait::async_trait;
 use brain_config::Config;
 use brain_connectivity::postgres::Postgres;
 use brain_swarm::governance::{
-    Bell, Governance, Options,
-    capability::{Definition, ExecutorSpec},
-    executor::{Executor, Fence, NotSent, Order, Outcome},
-    lint,
+    Bell, Governance, Options, lint,
     policy::Policy,
     webhook::{Client, WebhookExecutor, notices},
 };
 
-use crate::{exit::Usage, policy};
+use crate::exit::Usage;
 
 /// The policy of the configured file; one that cannot be used is a wrong configuration, said before anything is begun.
 pub(crate) fn read_policy(config: &Config) -> Result<Policy, Usage> {
     match &config.governance.capabilities_file {
-        Some(path) => policy::read(path).map_err(|error| Usage(error.to_string())),
+        Some(path) => Policy::load(path).map_err(|error| Usage(error.to_string())),
         None => Ok(Policy::empty()),
     }
 }
@@ -52,30 +48,29 @@ pub(super) fn open(
     let governance = Governance::new(Options {
         postgres: postgres.clone(),
         policy,
-        executor: Box::new(move |definition| executor(&client, definition)),
+        executor: Box::new(move |targets| Arc::new(WebhookExecutor::new(client.clone(), targets.clone()))),
         notices: bell.map(|handle: notices::Handle| -> Bell { Arc::new(move || handle.ring()) }),
         replica_id: replica_id.to_owned(),
     });
     Ok((governance, notices))
 }
 
-fn executor(client: &Client, definition: &Definition) -> Arc<dyn Executor> {
-    let ExecutorSpec::Webhook { url, rollback_url, .. } = &definition.executor;
-    match WebhookExecutor::new(client.clone(), url, rollback_url.as_deref()) {
-        Ok(webhook) => Arc::new(webhook),
-        Err(refused) => Arc::new(Unusable(refused.to_string())),
-    }
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
 
-/// Stands for an executor that can never be used, and says why each time.
-#[derive(Debug)]
-struct Unusable(String);
-
-#[async_trait]
-impl Executor for Unusable {
-    async fn carry_out(&self, _order: &Order, _fence: &dyn Fence) -> Outcome {
-        Outcome::NotSent {
-            reason: NotSent::Refused(self.0.clone()),
-        }
+    #[test]
+    fn the_example_is_a_policy_without_findings() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/capabilities.toml");
+        let policy = Policy::load(path.as_ref()).unwrap();
+        assert_eq!(policy.capabilities().count(), 3);
+        assert_eq!(lint::lint(&policy), []);
+        let document = include_str!("../../../../docs/CAPABILITIES.md");
+        let example = std::fs::read_to_string(path).unwrap();
+        assert!(
+            document.contains(&format!("```toml\n{example}```")),
+            "docs/CAPABILITIES.md has the example"
+        );
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use brain_config::Config;
 use brain_swarm::governance::{
     lint::{self, Finding},
-    policy,
+    policy::{self, Policy},
 };
 use serde_json::{Value, json};
 
@@ -183,7 +183,7 @@ fn quota(it: &Value) -> String {
 }
 
 fn check(file: &Path, strict: bool, output: Format) -> anyhow::Result<Verdict> {
-    let (problems, findings, count) = match crate::policy::read(file) {
+    let (problems, findings, count) = match Policy::load(file) {
         Ok(policy) => (Vec::new(), lint::lint(&policy), policy.capabilities().count()),
         Err(policy::Error::Invalid { problems, .. }) => (problems, Vec::new(), 0),
         Err(policy::Error::Unreadable { path, source }) => {

@@ -9,7 +9,10 @@ use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::capability::{ApprovalMode, Capability, CapabilityId, Definition, ExecutorSpec, MAX_TIME_LIMIT, Risk};
+use super::{
+    capability::{ApprovalMode, Capability, CapabilityId, Definition, ExecutorSpec, MAX_TIME_LIMIT, Risk},
+    webhook::{Targets, address::Target},
+};
 use crate::digest::Digest;
 
 /// The largest file, in bytes.
@@ -28,8 +31,14 @@ pub struct Policy {
     pub rules: Rules,
     /// What is looked for in proposals.
     pub intake: Vec<IntakeRule>,
-    capabilities: BTreeMap<CapabilityId, Capability>,
+    capabilities: BTreeMap<CapabilityId, Defined>,
     version: Digest,
+}
+
+#[derive(Debug)]
+struct Defined {
+    capability: Capability,
+    targets: Targets,
 }
 
 /// The rules for all capabilities.
@@ -197,12 +206,9 @@ impl Policy {
         let mut capabilities = BTreeMap::new();
         for given in file.capabilities {
             let id = given.id.clone();
-            match given
-                .read()
-                .and_then(|definition| Capability::new(definition).map_err(|error| vec![error.to_string()]))
-            {
-                Ok(capability) => {
-                    if capabilities.insert(id.clone(), capability).is_some() {
+            match given.read() {
+                Ok(defined) => {
+                    if capabilities.insert(id.clone(), defined).is_some() {
                         problems.push(format!("capability {id}: it is defined twice"));
                     }
                 }
@@ -246,12 +252,17 @@ impl Policy {
     /// A capability.
     #[must_use]
     pub fn capability(&self, id: &CapabilityId) -> Option<&Capability> {
-        self.capabilities.get(id)
+        self.capabilities.get(id).map(|one| &one.capability)
     }
 
     /// All of them by id.
     pub fn capabilities(&self) -> impl Iterator<Item = &Capability> {
-        self.capabilities.values()
+        self.capabilities.values().map(|one| &one.capability)
+    }
+
+    /// Where the orders of each go.
+    pub fn targets(&self) -> impl Iterator<Item = (&CapabilityId, &Targets)> {
+        self.capabilities.iter().map(|(id, one)| (id, &one.targets))
     }
 
     /// The first rule that finds something in a proposal.
@@ -308,7 +319,7 @@ impl GivenRule {
 }
 
 impl GivenCapability {
-    fn read(self) -> Result<Definition, Vec<String>> {
+    fn read(self) -> Result<Defined, Vec<String>> {
         let mut problems = Vec::new();
         if self.target.trim().is_empty() {
             problems.push("target is empty".to_owned());
@@ -321,11 +332,17 @@ impl GivenCapability {
             ));
         }
         let ExecutorSpec::Webhook { url, rollback_url, .. } = &self.executor;
-        for url in std::iter::once(url).chain(rollback_url) {
-            if let Some(problem) = wrong_url(url) {
-                problems.push(format!("executor: {problem}"));
+        let targets = match (
+            Target::parse(url),
+            rollback_url.as_deref().map(Target::parse).transpose(),
+        ) {
+            (Ok(execute), Ok(rollback)) => Some(Targets { execute, rollback }),
+            (execute, rollback) => {
+                let wrong = execute.err().into_iter().chain(rollback.err());
+                problems.extend(wrong.map(|wrong| format!("executor: {wrong}")));
+                None
             }
-        }
+        };
         let schema = match self.input_schema {
             None => Ok(json!({ "type": "object" })),
             Some(toml::Value::String(text)) => serde_json::from_str(&text).map_err(|error| error.to_string()),
@@ -335,15 +352,15 @@ impl GivenCapability {
             problems.push(format!("input_schema: {error}"));
             Value::Null
         });
-        if !problems.is_empty() {
+        let Some(targets) = targets.filter(|_| problems.is_empty()) else {
             return Err(problems);
-        }
+        };
         let approval_mode = self.approval_mode.unwrap_or(if self.requires_approval {
             ApprovalMode::Manual
         } else {
             ApprovalMode::None
         });
-        Ok(Definition {
+        let definition = Definition {
             id: self.id,
             target: self.target,
             description: self.description,
@@ -357,25 +374,10 @@ impl GivenCapability {
             escalation_path: self.escalation_path,
             input_schema,
             executor: self.executor,
-        })
+        };
+        let capability = Capability::new(definition).map_err(|error| vec![error.to_string()])?;
+        Ok(Defined { capability, targets })
     }
-}
-
-/// What is wrong with the URL of an executor. Whether its address may be reached is found out when it is used.
-fn wrong_url(text: &str) -> Option<String> {
-    let Ok(url) = brain_config::Url::parse(text) else {
-        return Some("it has a url that is none".to_owned());
-    };
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Some(format!("{} is not an http:// or https:// URL", url.scheme()));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Some("a url must not hold a user or a password".to_owned());
-    }
-    if url.fragment().is_some() {
-        return Some("a url must have no fragment, which is never sent".to_owned());
-    }
-    None
 }
 
 #[cfg(test)]
@@ -452,7 +454,11 @@ mod tests {
             id = "b"
             target = "t"
             input_schema = "{"
-            executor = { type = "webhook", url = "https://me:secret@x.example" }
+            executor = { type = "webhook", url = "https://me:secret@x.example", rollback_url = "https://x.example/#part" }
+            [[capability]]
+            id = "c"
+            target = "t"
+            executor = { type = "webhook", url = "https://x.example:0/" }
             [[intake]]
             id = "r"
             pattern = "("
@@ -461,7 +467,7 @@ mod tests {
             id = "s"
             pattern = "x"
             reason = "r"
-            capabilities = ["c"]
+            capabilities = ["d"]
         "#;
         insta::assert_snapshot!(Policy::parse(text).unwrap_err().join("\n"));
         for wrong in [

@@ -16,5 +16,5 @@ mod wire;
 pub use self::{
     client::{Client, Unusable},
     exchange::{MOST_ANSWER_BYTES, MOST_HEAD_BYTES, WRITE_LIMIT},
-    executor::WebhookExecutor,
+    executor::{Targets, WebhookExecutor},
 };

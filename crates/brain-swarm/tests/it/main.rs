@@ -16,7 +16,6 @@ mod schemas;
 mod tasks;
 mod tenants;
 mod traces;
-#[cfg(feature = "webhooks")]
 mod webhooks;
 mod worker;
 mod world;

@@ -16,13 +16,16 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use brain_swarm::governance::{
     executor::{Executor as _, Kind, NotSent, Order, Outcome},
-    webhook::{Client, WebhookExecutor, address::Refused},
+    webhook::{
+        Client,
+        address::{Refused, Target},
+    },
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use self::receiver::{Gate, KEY, Receiver, Request, client, order, settings};
+use self::receiver::{Gate, KEY, Receiver, Request, client, order, settings, webhook};
 
 /// HMAC-SHA256 as RFC 2104 writes it down, for a key that is shorter than a block.
 fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
@@ -45,7 +48,7 @@ async fn an_order_is_one_signed_request() {
     let (receiver, requests) =
         Receiver::answering("HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"sent\": 1.10}").await;
     let rollback = format!("http://127.0.0.1:{}/undo", receiver.port);
-    let executor = WebhookExecutor::new(client(), &receiver.url(), Some(&rollback)).unwrap();
+    let executor = webhook(client(), &receiver.url(), Some(&rollback));
     let (gate, order) = (Gate::default(), order());
     let outcome = executor.carry_out(&order, &gate).await;
     let output = r#"{"sent": 1.10}"#.to_owned();
@@ -93,7 +96,7 @@ async fn an_order_is_one_signed_request() {
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body["type"], "capability.rollback");
 
-    let executor = WebhookExecutor::new(client(), &receiver.url(), None).unwrap();
+    let executor = webhook(client(), &receiver.url(), None);
     let outcome = executor.carry_out(&undo, &gate).await;
     assert!(
         matches!(
@@ -112,7 +115,7 @@ async fn while_the_secret_is_exchanged_both_sign() {
     let (receiver, requests) = Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
     let mut settings = settings(&["127.0.0.0/8"]);
     settings.previous_signing_secret = Some("the secret before it, in plain text".into());
-    let executor = WebhookExecutor::new(Client::new(&settings).unwrap(), &receiver.url(), None).unwrap();
+    let executor = webhook(Client::new(&settings).unwrap(), &receiver.url(), None);
     let outcome = executor.carry_out(&order(), &Gate::default()).await;
     assert_eq!(
         outcome,
@@ -147,7 +150,7 @@ async fn a_status_is_the_word_of_the_receiver() {
         ("HTTP/1.1 599 \r\ncontent-length: 0\r\n\r\n", "599", "null"),
     ] {
         let (receiver, _) = Receiver::answering(answer).await;
-        let executor = WebhookExecutor::new(client(), &receiver.url(), None).unwrap();
+        let executor = webhook(client(), &receiver.url(), None);
         match executor.carry_out(&order(), &Gate::default()).await {
             Outcome::Failed {
                 error: said,
@@ -173,7 +176,7 @@ async fn redirects_are_not_followed() {
             stream.write_all(answer.as_bytes()).await.unwrap();
         })
         .await;
-        let executor = WebhookExecutor::new(client(), &receiver.url(), None).unwrap();
+        let executor = webhook(client(), &receiver.url(), None);
         let outcome = executor.carry_out(&order(), &Gate::default()).await;
         let Outcome::Failed { error, .. } = outcome else {
             panic!("{outcome:?}");
@@ -204,7 +207,7 @@ async fn an_address_that_is_not_public_is_not_connected_to() {
     ] {
         for scheme in ["http", "https"] {
             let url = format!("{scheme}://{host}:{port}/a?b=secret");
-            let executor = WebhookExecutor::new(client.clone(), &url, None).unwrap();
+            let executor = webhook(client.clone(), &url, None);
             let gate = Gate::default();
             let outcome = executor.carry_out(&order(), &gate).await;
             let Outcome::NotSent {
@@ -219,8 +222,8 @@ async fn an_address_that_is_not_public_is_not_connected_to() {
         }
     }
     assert_eq!(receiver.connections(), 0);
-    let refused = WebhookExecutor::new(client, "https://me:secret@example.org/", None);
-    assert_eq!(refused.err(), Some(Refused::Credentials));
+    let refused = Target::parse("https://me:secret@example.org/");
+    assert_eq!(refused, Err(Refused::Credentials));
 }
 
 #[tokio::test]
@@ -236,7 +239,7 @@ async fn a_closed_fence_keeps_every_byte() {
         }
     })
     .await;
-    let executor = WebhookExecutor::new(client(), &receiver.url(), None).unwrap();
+    let executor = webhook(client(), &receiver.url(), None);
     let closed = Gate {
         closed: true,
         ..Gate::default()
@@ -285,7 +288,7 @@ async fn a_closed_fence_keeps_every_byte() {
 #[tokio::test]
 async fn a_passing_that_holds_no_longer_keeps_every_byte() {
     let (receiver, requests) = Receiver::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-    let executor = WebhookExecutor::new(client(), &receiver.url(), None).unwrap();
+    let executor = webhook(client(), &receiver.url(), None);
     let gate = Gate {
         stale: true,
         ..Gate::default()
@@ -307,7 +310,7 @@ async fn without_a_secret_nothing_is_sent() {
     let (receiver, _) = Receiver::answering("HTTP/1.1 200 OK\r\n\r\n").await;
     let mut settings = settings(&["127.0.0.1/32"]);
     settings.signing_secret = None;
-    let executor = WebhookExecutor::new(Client::new(&settings).unwrap(), &receiver.url(), None).unwrap();
+    let executor = webhook(Client::new(&settings).unwrap(), &receiver.url(), None);
     let gate = Gate::default();
     let outcome = executor.carry_out(&order(), &gate).await;
     let Outcome::NotSent {
@@ -329,7 +332,7 @@ async fn who_is_not_there_is_unreachable() {
     tokio::task::yield_now().await;
     for host in ["127.0.0.1", "nowhere.invalid"] {
         let url = format!("http://{host}:{port}/a?b=secret");
-        let executor = WebhookExecutor::new(client(), &url, None).unwrap();
+        let executor = webhook(client(), &url, None);
         let gate = Gate::default();
         let outcome = executor.carry_out(&order(), &gate).await;
         let Outcome::NotSent {

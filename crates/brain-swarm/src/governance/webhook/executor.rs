@@ -11,39 +11,43 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    address::{Refused, Target},
+    address::Target,
     client::Client,
     exchange::{Answer, Failure},
     output,
 };
 use crate::governance::executor::{Executor, Fence, Kind, NotSent, Order, Outcome};
 
-/// Carries out the orders of one capability by sending them to its webhook.
-#[derive(Debug)]
-pub struct WebhookExecutor {
-    client: Client,
-    execute: Target,
-    rollback: Option<Target>,
+/// Where the orders of one capability go. Where a name in it leads is judged for each order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Targets {
+    /// What is to be done goes there.
+    pub execute: Target,
+    /// What is to be undone goes there; without it nothing is.
+    pub rollback: Option<Target>,
 }
 
-impl WebhookExecutor {
-    /// An executor that sends what is to be done to `url`, and what is to be undone to `rollback_url` where there is one.
-    ///
-    /// # Errors
-    /// [`Refused`] when a URL cannot be that of a webhook. Where its name leads is judged for each order.
-    pub fn new(client: Client, url: &str, rollback_url: Option<&str>) -> Result<Self, Refused> {
-        Ok(Self {
-            client,
-            execute: Target::parse(url)?,
-            rollback: rollback_url.map(Target::parse).transpose()?,
-        })
-    }
-
-    fn target(&self, kind: Kind) -> Option<&Target> {
+impl Targets {
+    fn of(&self, kind: Kind) -> Option<&Target> {
         match kind {
             Kind::Execute => Some(&self.execute),
             Kind::Rollback => self.rollback.as_ref(),
         }
+    }
+}
+
+/// Carries out the orders of one capability by sending them to its webhook.
+#[derive(Debug)]
+pub struct WebhookExecutor {
+    client: Client,
+    targets: Targets,
+}
+
+impl WebhookExecutor {
+    /// An executor that sends with this client.
+    #[must_use]
+    pub fn new(client: Client, targets: Targets) -> Self {
+        Self { client, targets }
     }
 }
 
@@ -80,7 +84,7 @@ impl<'a> Body<'a> {
 #[async_trait]
 impl Executor for WebhookExecutor {
     async fn carry_out(&self, order: &Order, fence: &dyn Fence) -> Outcome {
-        let Some(target) = self.target(order.kind) else {
+        let Some(target) = self.targets.of(order.kind) else {
             return refused("the capability has no webhook for rollbacks");
         };
         let body = match Body::of(order).and_then(|body| serde_json::to_vec(&body)) {

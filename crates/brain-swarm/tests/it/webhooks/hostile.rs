@@ -10,14 +10,14 @@ use std::{
 
 use brain_swarm::governance::{
     executor::{Executor as _, NotSent, Order, Outcome},
-    webhook::{MOST_ANSWER_BYTES, WRITE_LIMIT, WebhookExecutor},
+    webhook::{MOST_ANSWER_BYTES, WRITE_LIMIT},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use super::receiver::{Gate, Receiver, answered, carry_out, client, order, read};
+use super::receiver::{Gate, Receiver, answered, carry_out, client, order, read, webhook};
 
 const SOON: Duration = Duration::from_secs(2);
 const LATE: Duration = Duration::from_secs(20);
@@ -259,7 +259,7 @@ async fn an_answer_to_nothing_means_that_nothing_is_sent() {
             slow: Duration::from_millis(300),
             ..Gate::default()
         };
-        let executor = WebhookExecutor::new(client(), &receiver.url(), None).unwrap();
+        let executor = webhook(client(), &receiver.url(), None);
         let outcome = executor.carry_out(&order(), &gate).await;
         let Outcome::NotSent {
             reason: NotSent::Unreachable(_),
@@ -303,7 +303,7 @@ async fn a_request_that_is_not_taken_is_cut() {
     })
     .await;
     let (gate, started) = (Gate::default(), Instant::now());
-    let executor = WebhookExecutor::new(client(), &receiver.url(), None).unwrap();
+    let executor = webhook(client(), &receiver.url(), None);
     let outcome = executor.carry_out(&large(LATE), &gate).await;
     assert!(unknown(&outcome), "{outcome:?}");
     assert!(started.elapsed() < WRITE_LIMIT * 3);
@@ -341,7 +341,7 @@ async fn an_answer_to_half_an_order_is_no_success() {
         })
         .await;
         let gate = Gate::default();
-        let executor = WebhookExecutor::new(client(), &receiver.url(), None).unwrap();
+        let executor = webhook(client(), &receiver.url(), None);
         match executor.carry_out(&large(LATE), &gate).await {
             Outcome::Failed { error, .. } if fails => assert!(error.contains("413"), "{error}"),
             outcome => assert!(!fails && unknown(&outcome), "{outcome:?}"),

@@ -14,7 +14,7 @@ use brain_config::{Config, Webhooks};
 use brain_swarm::{
     governance::{
         executor::{Executor as _, Fence, Kind, NotSent, Order, Outcome, Passing},
-        webhook::{Client, WebhookExecutor},
+        webhook::{Client, Targets, WebhookExecutor, address::Target},
     },
     ids::{ActorId, TenantId},
 };
@@ -200,6 +200,16 @@ pub(super) fn client() -> Client {
     Client::new(&settings(&["127.0.0.1/32"])).unwrap()
 }
 
+/// The executor of a capability with these URLs.
+pub(super) fn webhook(client: Client, url: &str, rollback_url: Option<&str>) -> WebhookExecutor {
+    let target = |url| Target::parse(url).unwrap();
+    let targets = Targets {
+        execute: target(url),
+        rollback: rollback_url.map(target),
+    };
+    WebhookExecutor::new(client, targets)
+}
+
 pub(super) fn order() -> Order {
     Order {
         execution_id: Uuid::now_v7(),
@@ -219,7 +229,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let receiver = Receiver::new(behaviour).await;
-    let executor = WebhookExecutor::new(client(), &receiver.url(), None).unwrap();
+    let executor = webhook(client(), &receiver.url(), None);
     let (gate, started) = (Gate::default(), Instant::now());
     let order = Order { time_limit, ..order() };
     let outcome = executor.carry_out(&order, &gate).await;

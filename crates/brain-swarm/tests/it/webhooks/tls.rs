@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use brain_swarm::governance::{
     executor::{Executor as _, NotSent, Order, Outcome},
-    webhook::{Client, WRITE_LIMIT, WebhookExecutor},
+    webhook::{Client, WRITE_LIMIT},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{RootCertStore, ServerConfig, pki_types::PrivateKeyDer};
 use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::TlsAcceptor;
 
-use super::receiver::{Gate, Receiver, order, read, settings};
+use super::receiver::{Gate, Receiver, order, read, settings, webhook};
 
 /// An authority, and a server with a certificate of it.
 fn authority(names: &[&str]) -> (RootCertStore, TlsAcceptor) {
@@ -55,7 +55,7 @@ async fn carry_out(host: &str, roots: RootCertStore, acceptor: TlsAcceptor, orde
     .await;
     let client = Client::trusting(&settings(&["127.0.0.1/32", "::1/128"]), roots).unwrap();
     let url = format!("https://{host}:{}/", receiver.port);
-    let executor = WebhookExecutor::new(client, &url, None).unwrap();
+    let executor = webhook(client, &url, None);
     let gate = Gate::default();
     let outcome = executor.carry_out(order, &gate).await;
     (outcome, gate)
@@ -106,7 +106,7 @@ async fn a_receiver_that_cannot_prove_its_name_gets_nothing() {
     let client = Client::trusting(&settings(&["127.0.0.1/32"]), known).unwrap();
     let url = format!("https://127.0.0.1:{}/", receiver.port);
     let gate = Gate::default();
-    let executor = WebhookExecutor::new(client, &url, None).unwrap();
+    let executor = webhook(client, &url, None);
     let outcome = executor.carry_out(&order(), &gate).await;
     assert!(
         matches!(
