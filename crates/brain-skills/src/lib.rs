@@ -13,6 +13,9 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod digest;
+pub mod egress;
+pub mod launch;
 pub mod probes;
 pub mod reference;
 

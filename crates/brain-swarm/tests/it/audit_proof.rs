@@ -222,9 +222,7 @@ async fn a_checkpoint_of_no_year_is_told_of() {
     let signer = key("one");
     trail.append(2).await;
     signed(&trail, &signer).await;
-    trail
-        .tamper("UPDATE brain_audit_checkpoints SET at = 'infinity'")
-        .await;
+    trail.tamper("UPDATE brain_audit_checkpoints SET at = 'infinity'").await;
     assert_eq!(
         findings(&trail).await,
         ["tenant default: the checkpoint of row 3 cannot be read"]
