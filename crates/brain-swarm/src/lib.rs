@@ -35,6 +35,7 @@ pub mod digest;
 pub mod doctor;
 pub mod event;
 pub mod events;
+pub mod foreign_text;
 pub mod governance;
 pub mod ids;
 mod ingest;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use brain_swarm::foreign_text::is_active;
+
 /// The text with control characters, line breaks among them, bidirectional overrides and what is not drawn written as escapes.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_active) {
@@ -46,13 +48,6 @@ pub(crate) fn c1_in_json(json: &str) -> Cow<'_, str> {
         .into()
 }
 
-fn is_active(c: char) -> bool {
-    let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    // Nothing is drawn for these, so that what somebody approves could say more than they see.
-    let hides = matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-    c.is_control() || reorders || hides
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -65,6 +60,10 @@ mod tests {
         assert!(matches!(escaped("Grüße, 世界 🙂"), Cow::Borrowed(_)));
         assert_eq!(escaped("a\nb\u{1b}[31m\u{202e}"), "a\\nb\\u{1b}[31m\\u{202e}");
         assert_eq!(escaped("pay\u{200b} 1\u{e0030}"), "pay\\u{200b} 1\\u{e0030}");
+        assert_eq!(
+            escaped("a\u{61c}\u{200d}\u{180e}\u{fffa}"),
+            "a\\u{61c}\\u{200d}\\u{180e}\\u{fffa}"
+        );
         assert_eq!(shortened("abcdef", 6), "abcdef");
         assert_eq!(shortened("abcdefg", 6), "abcde…");
     }

@@ -6,6 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use askama::filters::HtmlSafe;
+use brain_swarm::foreign_text;
 use jiff::{Timestamp, tz::TimeZone};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -46,11 +47,9 @@ pub(super) fn is_plain(text: &str) -> bool {
     !text.contains(|c| is_active(c) || c == '\r')
 }
 
+/// Line breaks and tabs do no harm within a page.
 fn is_active(c: char) -> bool {
-    let keeps = matches!(c, '\n' | '\t' | '\r');
-    (c.is_control() && !keeps)
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-        || matches!(c, '\u{e0000}'..='\u{e007f}')
+    foreign_text::is_active(c) && !matches!(c, '\n' | '\t' | '\r')
 }
 
 /// A text of which a page shows the beginning.
@@ -130,6 +129,10 @@ mod tests {
     #[test]
     fn what_would_act_is_shown() {
         assert_eq!(disarmed("a\u{202e}b\u{7}c\n\t".to_owned()), "a\\u{202e}b\\u{7}c\n\t");
+        assert_eq!(
+            disarmed("a\u{ad}\u{180e}\u{fff9}".to_owned()),
+            "a\\u{ad}\\u{180e}\\u{fff9}"
+        );
         assert_eq!(disarmed("Grüße, 世界 🙂".to_owned()), "Grüße, 世界 🙂");
         assert!(is_plain("{\"a\": 1}\n") && !is_plain("\u{200f}") && !is_plain("a\r\n"));
     }
