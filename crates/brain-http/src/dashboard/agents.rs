@@ -7,7 +7,7 @@ use axum::{extract::State, http::Uri, response::Response};
 use brain_swarm::agents::{self, StoredAgent};
 
 use super::{
-    frame::{AGENTS, Frame, Place, ROWS, filled},
+    frame::{AGENTS, Frame, Pager, Place, ROWS, filled},
     reply,
     session::Visitor,
 };
@@ -24,8 +24,7 @@ struct Page<'a> {
     frame: Frame,
     agents: &'a [StoredAgent],
     status: &'a str,
-    next: Option<String>,
-    is_first: bool,
+    pager: Pager,
 }
 
 /// Agents of a swarm by id, by page.
@@ -52,15 +51,12 @@ pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
     };
     let page = agents::list(&app.services.postgres, &wanted).await?;
     let status = status.unwrap_or_default();
-    let next = page.next.map(|agent| {
-        let cursor = cursors.encode(agent.as_str());
-        place.with("agents", &[("status", status), ("cursor", &cursor)])
-    });
+    let next = page.next.map(|agent| cursors.encode(agent.as_str()));
+    let pager = place.pager("agents", &[("status", status)], (query.text("cursor"), next));
     let list = Page {
         agents: &page.agents,
         status,
-        next,
-        is_first: wanted.after.is_none(),
+        pager,
         frame: Frame::new(&visitor, AGENTS, "Agents", place),
     };
     reply::page(&visitor, &list)

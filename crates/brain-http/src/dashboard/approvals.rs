@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{
     action::{self, Action},
     form::{Posted, TOKEN},
-    frame::{APPROVALS, Frame, Place, ROWS, chosen, filled},
+    frame::{APPROVALS, Frame, Pager, Place, ROWS, chosen, filled},
     reply,
     session::Visitor,
     text::{self, Cut},
@@ -41,8 +41,7 @@ struct ListPage<'a> {
     proposals: &'a [StoredProposal],
     status: &'a str,
     capability: &'a str,
-    next: Option<String>,
-    is_first: bool,
+    pager: Pager,
 }
 
 impl ListPage<'_> {
@@ -75,17 +74,14 @@ pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
         limit: ROWS,
     };
     let page = app.services.governance.proposals(&wanted).await?;
-    let next = page.next.map(|id| {
-        let cursor = cursors.encode(&id.to_string());
-        let filters = [("status", word), ("capabilityId", capability), ("cursor", &cursor)];
-        place.with("approvals", &filters)
-    });
+    let next = page.next.map(|id| cursors.encode(&id.to_string()));
+    let filters = [("status", word), ("capabilityId", capability)];
+    let pager = place.pager("approvals", &filters, (query.text("cursor"), next));
     let list = ListPage {
         proposals: &page.proposals,
         status: word,
         capability,
-        next,
-        is_first: wanted.before.is_none(),
+        pager,
         frame: Frame::new(&visitor, APPROVALS, "Approvals", place),
     };
     reply::page(&visitor, &list)

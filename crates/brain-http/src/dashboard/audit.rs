@@ -8,7 +8,7 @@ use brain_swarm::audit::{self, ApprovalState, Record};
 use jiff::Timestamp;
 
 use super::{
-    frame::{AUDIT, Frame, Place, ROWS, chosen, filled},
+    frame::{AUDIT, Frame, Pager, Place, ROWS, chosen, filled},
     reply,
     session::Visitor,
     text::{self, When},
@@ -56,8 +56,7 @@ struct Page<'a> {
     actor: &'a str,
     state: &'a str,
     target: &'a str,
-    next: Option<String>,
-    is_first: bool,
+    pager: Pager,
 }
 
 impl Page<'_> {
@@ -104,11 +103,9 @@ pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
     };
     let page = audit::list(&app.services.postgres, &wanted).await?;
     let filters = filters.map(Option::unwrap_or_default);
-    let next = page.next.map(|seq| {
-        let cursor = cursors.encode(&seq.to_string());
-        let pairs = FILTERS.into_iter().zip(filters).chain([("cursor", cursor.as_str())]);
-        place.with("audit", &pairs.collect::<Vec<_>>())
-    });
+    let next = page.next.map(|seq| cursors.encode(&seq.to_string()));
+    let pairs: Vec<_> = FILTERS.into_iter().zip(filters).collect();
+    let pager = place.pager("audit", &pairs, (query.text("cursor"), next));
     let [action, actor, state, target] = filters;
     let list = Page {
         rows: page.records.iter().map(Row::of).collect(),
@@ -116,8 +113,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
         actor,
         state,
         target,
-        next,
-        is_first: wanted.before.is_none(),
+        pager,
         frame: Frame::new(&visitor, AUDIT, "Audit", place),
     };
     reply::page(&visitor, &list)

@@ -12,7 +12,7 @@ use brain_swarm::{
 use super::{
     action::{self, Action},
     form::{Posted, TOKEN},
-    frame::{BUDGETS, Frame, Place, ROWS, chosen, filled},
+    frame::{BUDGETS, Frame, Pager, Place, ROWS, chosen, filled},
     reply,
     session::Visitor,
 };
@@ -30,8 +30,7 @@ struct Page<'a> {
     frame: Frame,
     budgets: &'a [StoredBudget],
     state: &'a str,
-    next: Option<String>,
-    is_first: bool,
+    pager: Pager,
     may_manage: bool,
 }
 
@@ -60,15 +59,12 @@ pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
     };
     let page = budgets::list(&app.services.postgres, &wanted).await?;
     let state = state.unwrap_or_default();
-    let next = page.next.map(|budget| {
-        let cursor = cursors.encode(budget.as_str());
-        place.with("budgets", &[("state", state), ("cursor", &cursor)])
-    });
+    let next = page.next.map(|budget| cursors.encode(budget.as_str()));
+    let pager = place.pager("budgets", &[("state", state)], (query.text("cursor"), next));
     let list = Page {
         budgets: &page.budgets,
         state,
-        next,
-        is_first: wanted.after.is_none(),
+        pager,
         may_manage: visitor.may("budgets", "manage"),
         frame: Frame::new(&visitor, BUDGETS, "Budgets", place),
     };

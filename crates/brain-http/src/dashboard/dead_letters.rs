@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     action::Action,
     form::{Posted, TOKEN},
-    frame::{DEAD_LETTERS, Frame, Place, ROWS, chosen, filled},
+    frame::{DEAD_LETTERS, Frame, Pager, Place, ROWS, chosen, filled},
     reply,
     session::Visitor,
     text::{self, Cut},
@@ -30,8 +30,7 @@ struct ListPage<'a> {
     letters: &'a [DeadLetter],
     status: &'a str,
     reason: &'a str,
-    next: Option<String>,
-    is_first: bool,
+    pager: Pager,
 }
 
 impl ListPage<'_> {
@@ -62,17 +61,14 @@ pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
     };
     let page = dead_letters::list(&app.services.postgres, &wanted).await?;
     let [status, reason] = [status, reason].map(Option::unwrap_or_default);
-    let next = page.next.map(|id| {
-        let cursor = cursors.encode(&id.to_string());
-        let filters = [("status", status), ("reason", reason), ("cursor", &cursor)];
-        place.with("dead-letters", &filters)
-    });
+    let next = page.next.map(|id| cursors.encode(&id.to_string()));
+    let filters = [("status", status), ("reason", reason)];
+    let pager = place.pager("dead-letters", &filters, (query.text("cursor"), next));
     let list = ListPage {
         letters: &page.dead_letters,
         status,
         reason,
-        next,
-        is_first: wanted.before.is_none(),
+        pager,
         frame: Frame::new(&visitor, DEAD_LETTERS, "Dead letters", place),
     };
     reply::page(&visitor, &list)

@@ -14,7 +14,7 @@ use brain_swarm::{
 };
 
 use super::{
-    frame::{EVENTS, Frame, Place, ROWS, chosen, filled},
+    frame::{EVENTS, Frame, Pager, Place, ROWS, chosen, filled},
     reply,
     session::Visitor,
     text::{self, Cut, When},
@@ -56,8 +56,7 @@ struct Page<'a> {
     run: &'a str,
     actor: &'a str,
     last_seq: i64,
-    older: Option<String>,
-    is_first: bool,
+    pager: Pager,
 }
 
 /// Events of a swarm, the newest first, by page.
@@ -84,19 +83,16 @@ pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
     };
     let page = events::latest(&app.services.postgres, &wanted, before).await?;
     let [run, kind, actor] = [run, kind, actor].map(Option::unwrap_or_default);
-    let older = page.next_before.map(|before| {
-        let cursor = cursors.encode(&before.to_string());
-        let filters = [("runId", run), ("type", kind), ("actorId", actor), ("cursor", &cursor)];
-        place.with("events", &filters)
-    });
+    let older = page.next_before.map(|before| cursors.encode(&before.to_string()));
+    let filters = [("runId", run), ("type", kind), ("actorId", actor)];
+    let pager = place.pager("events", &filters, (query.text("cursor"), older));
     let list = Page {
         rows: page.events.iter().map(Row::of).collect(),
         kind,
         run,
         actor,
         last_seq: page.last_seq,
-        older,
-        is_first: before.is_none(),
+        pager,
         frame: Frame::new(&visitor, EVENTS, "Events", place),
     };
     reply::page(&visitor, &list)

@@ -52,6 +52,11 @@ const SECTIONS: [Section; 10] = [
     AUDIT,
 ];
 
+/// The pages of which no event of a swarm says that something happened: they are looked at again by the clock.
+const POLLED: [Section; 4] = [DEAD_LETTERS, APPROVALS, CAPABILITIES, AUDIT];
+/// After how many seconds.
+const POLL_SECONDS: u32 = 15;
+
 const fn section(label: &'static str, path: &'static str, needs: Option<(&'static str, &'static str)>) -> Section {
     Section { label, path, needs }
 }
@@ -120,7 +125,7 @@ impl Frame {
             logs_out: visitor.session().is_some(),
             form_token: visitor.form_token().to_owned(),
             live: visitor.may("events", "read").then(|| place.to("events/live")),
-            pace: (1, None),
+            pace: (1, POLLED.contains(&section).then_some(POLL_SECONDS)),
             done: place.done,
             place,
         }
@@ -148,6 +153,14 @@ fn path_of(path: &str) -> String {
     } else {
         format!("{ROOT}/{path}")
     }
+}
+
+/// Where the other pages of a list are, under the same filters.
+#[derive(Debug, Default)]
+pub(super) struct Pager {
+    /// The first one, where this is another.
+    pub(super) first: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// The swarm that pages are about.
@@ -194,6 +207,20 @@ impl Place {
             path
         } else {
             format!("{path}?{}", pairs.join("&"))
+        }
+    }
+
+    /// The way on through a list: its filters, the cursor of this page, and that of the next one.
+    pub(super) fn pager(
+        &self,
+        path: &str,
+        filters: &[(&str, &str)],
+        (here, next): (Option<&str>, Option<String>),
+    ) -> Pager {
+        let next = next.map(|cursor| self.with(path, &[filters, &[("cursor", &cursor)]].concat()));
+        Pager {
+            first: here.map(|_| self.with(path, filters)),
+            next,
         }
     }
 

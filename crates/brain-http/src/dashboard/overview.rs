@@ -27,13 +27,13 @@ const SWARMS: usize = 50;
 struct Page {
     frame: Frame,
     at: When,
-    health: Option<Arc<Report>>,
-    version: String,
-    replica: String,
+    /// How it works, with its version and the name of the replica, for those who may see the status.
+    status: Option<(Arc<Report>, String, String)>,
     counts: Counts,
     sees: Sees,
     hour: Option<Hour>,
-    swarms: Vec<SwarmId>,
+    /// For those who may see something of swarms.
+    swarms: Option<Vec<SwarmId>>,
 }
 
 /// Which parts a visitor may see.
@@ -76,8 +76,9 @@ pub(crate) async fn show(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
     let query = Query::parse(uri.query(), &["swarmId", "done"])?;
     let place = Place::of(&app, &query)?;
     let (postgres, scope) = (&app.services.postgres, place.scope(&visitor));
-    let health = match visitor.may("status", "read") {
-        true => Some(app.health().await),
+    let (version, replica) = (&app.services.version, &app.services.replica_id);
+    let status = match visitor.may("status", "read") {
+        true => Some((app.health().await, version.clone(), replica.clone())),
         false => None,
     };
     let sees = Sees {
@@ -85,12 +86,19 @@ pub(crate) async fn show(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
         agents: visitor.may("agents", "read"),
         letters: visitor.may("dead-letters", "read"),
     };
-    let counts = overview::counts(postgres, &scope.tenant_id, &scope.swarm_id).await?;
+    let counts = match sees.tasks || sees.agents || sees.letters {
+        true => overview::counts(postgres, &scope.tenant_id, &scope.swarm_id).await?,
+        false => Counts::default(),
+    };
     let hour = match visitor.may("events", "read") {
         true => Hour::of(&overview::last_hour(postgres, &scope.tenant_id, &scope.swarm_id).await?),
         false => None,
     };
-    let swarms = overview::swarms(postgres, &scope.tenant_id, SWARMS).await?;
+    let in_swarms = ["tasks", "runs", "agents", "events"];
+    let swarms = match in_swarms.iter().any(|resource| visitor.may(resource, "read")) {
+        true => Some(overview::swarms(postgres, &scope.tenant_id, SWARMS).await?),
+        false => None,
+    };
     let mut frame = Frame::new(&visitor, OVERVIEW, "Overview", place);
     frame.pace = (5, Some(15));
     reply::page(
@@ -98,9 +106,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
         &Page {
             frame,
             at: When(now()),
-            health,
-            version: app.services.version.clone(),
-            replica: app.services.replica_id.clone(),
+            status,
             counts,
             sees,
             hour,

@@ -13,7 +13,7 @@ use brain_swarm::{
 use super::{
     action::{self, Action},
     form::{Posted, TOKEN},
-    frame::{Frame, Place, ROWS, RUNS, chosen, filled},
+    frame::{Frame, Pager, Place, ROWS, RUNS, chosen, filled},
     reply,
     session::Visitor,
     text::{self, Cut},
@@ -32,8 +32,7 @@ struct ListPage<'a> {
     frame: Frame,
     runs: &'a [StoredRun],
     state: &'a str,
-    next: Option<String>,
-    is_first: bool,
+    pager: Pager,
 }
 
 impl ListPage<'_> {
@@ -61,15 +60,12 @@ pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
     };
     let page = runs::list(&app.services.postgres, &wanted).await?;
     let state = state.unwrap_or_default();
-    let next = page.next.map(|run| {
-        let cursor = cursors.encode(run.as_str());
-        place.with("runs", &[("state", state), ("cursor", &cursor)])
-    });
+    let next = page.next.map(|run| cursors.encode(run.as_str()));
+    let pager = place.pager("runs", &[("state", state)], (query.text("cursor"), next));
     let list = ListPage {
         runs: &page.runs,
         state,
-        next,
-        is_first: wanted.after.is_none(),
+        pager,
         frame: Frame::new(&visitor, RUNS, "Runs", place),
     };
     reply::page(&visitor, &list)
@@ -83,7 +79,7 @@ struct OnePage<'a> {
     summary: Option<Cut>,
     /// Its tasks by page, for those who may see tasks.
     tasks: Option<&'a [StoredTask]>,
-    next: Option<String>,
+    pager: Pager,
     may_cancel: bool,
 }
 
@@ -103,7 +99,7 @@ pub(crate) async fn show(
         let detail = format!("there is no run {run} in swarm {}", scope.swarm_id);
         Problem::new(Kind::NotFound, detail)
     })?;
-    let (mut tasks, mut next) = (None, None);
+    let (mut tasks, mut pager) = (None, Pager::default());
     if visitor.may("tasks", "read") {
         let cursors = Scope::new(
             List::Tasks,
@@ -123,11 +119,9 @@ pub(crate) async fn show(
             limit: ROWS,
         };
         let page = tasks::list(postgres, &wanted).await?;
-        next = page.next.map(|task| {
-            let cursor = cursors.encode(task.as_str());
-            let path = format!("runs/{}", text::encoded(run.as_str()));
-            place.with(&path, &[("cursor", &cursor)])
-        });
+        let next = page.next.map(|task| cursors.encode(task.as_str()));
+        let path = format!("runs/{}", text::encoded(run.as_str()));
+        pager = place.pager(&path, &[], (query.text("cursor"), next));
         tasks = Some(page.tasks);
     }
     let page = OnePage {
@@ -137,7 +131,7 @@ pub(crate) async fn show(
             .as_ref()
             .map(|summary| text::pretty(summary, text::MAX_BYTES)),
         tasks: tasks.as_deref(),
-        next,
+        pager,
         may_cancel: found.state == RunState::Open && visitor.may("runs", "manage"),
         frame: Frame::new(&visitor, RUNS, format!("Run {run}"), place),
     };

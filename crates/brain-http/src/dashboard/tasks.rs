@@ -16,7 +16,7 @@ use super::{
     action::{self, Action},
     events::Row,
     form::{Posted, TOKEN},
-    frame::{Frame, Place, ROWS, TASKS, chosen, filled},
+    frame::{Frame, Pager, Place, ROWS, TASKS, chosen, filled},
     reply,
     session::Visitor,
     text::{self, Cut, When},
@@ -40,8 +40,7 @@ struct ListPage<'a> {
     status: &'a str,
     run: &'a str,
     agent: &'a str,
-    next: Option<String>,
-    is_first: bool,
+    pager: Pager,
 }
 
 impl ListPage<'_> {
@@ -74,23 +73,15 @@ pub(crate) async fn list(State(app): State<Arc<App>>, visitor: Visitor, uri: Uri
     };
     let page = tasks::list(&app.services.postgres, &wanted).await?;
     let [run, status, agent] = [run, status, agent].map(Option::unwrap_or_default);
-    let next = page.next.map(|task| {
-        let cursor = cursors.encode(task.as_str());
-        let filters = [
-            ("runId", run),
-            ("status", status),
-            ("agentId", agent),
-            ("cursor", &cursor),
-        ];
-        place.with("tasks", &filters)
-    });
+    let next = page.next.map(|task| cursors.encode(task.as_str()));
+    let filters = [("runId", run), ("status", status), ("agentId", agent)];
+    let pager = place.pager("tasks", &filters, (query.text("cursor"), next));
     let list = ListPage {
         tasks: &page.tasks,
         status,
         run,
         agent,
-        next,
-        is_first: wanted.after.is_none(),
+        pager,
         frame: Frame::new(&visitor, TASKS, "Tasks", place),
     };
     reply::page(&visitor, &list)

@@ -113,6 +113,19 @@ pub enum Risk {
     Critical,
 }
 
+impl Risk {
+    /// The word in the file and on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// Whose approval it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -262,7 +275,15 @@ impl Capability {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn a_risk_is_read_as_it_is_shown() {
+        for risk in [Risk::Low, Risk::Medium, Risk::High, Risk::Critical] {
+            assert_eq!(serde_json::to_value(risk).unwrap(), risk.as_str());
+        }
+    }
 
     #[test]
     fn ids_are_plain() {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Browser;
 use crate::{
-    access::{give, guarded, wish},
+    access::{give, guarded, scopes, wish},
     brain::Brain,
     dead_letters::park,
 };
@@ -145,29 +145,106 @@ async fn go_on_page_by_page() {
     for task in tasks {
         brain.call("tasks", task).await;
     }
-    for (path, first, last) in [
-        ("/dashboard/tasks?status=created&runId=&agentId=", "t-00", "t-59"),
-        ("/dashboard/runs/r", "t-00", "t-59"),
-        ("/dashboard/events?type=task.created&runId=&actorId=", "t-59", "t-00"),
+    let link = |page: &str, before: &str| {
+        let link = page.split(before).next().unwrap().rsplit("href=\"").next().unwrap();
+        link.split('"').next().unwrap().replace("&#38;", "&")
+    };
+    for (path, first, last, again, label) in [
+        (
+            "/dashboard/tasks?status=created&runId=&agentId=",
+            "t-00",
+            "t-59",
+            "/dashboard/tasks?status=created",
+            ">First page<",
+        ),
+        ("/dashboard/runs/r", "t-00", "t-59", "/dashboard/runs/r", ">First page<"),
+        (
+            "/dashboard/events?type=task.created&runId=&actorId=",
+            "t-59",
+            "t-00",
+            "/dashboard/events?type=task.created",
+            ">Newest<",
+        ),
     ] {
         let page = browser.page(path).await;
         assert!(page.contains(first) && !page.contains(last), "{path}");
-        let next = page
-            .split("rel=\"next\"")
-            .next()
-            .unwrap()
-            .rsplit("href=\"")
-            .next()
-            .unwrap();
-        let next = next.split('"').next().unwrap().replace("&#38;", "&");
+        assert!(!page.contains(label), "{path} is the first one");
+        let next = link(&page, "rel=\"next\"");
         let rest = browser.page(&next).await;
         assert!(rest.contains(last) && !rest.contains("rel=\"next\""), "{next}: {rest}");
+        assert_eq!(link(&rest, label), again, "under the same filters");
     }
     let answer = browser.get("/dashboard/runs?cursor=nonsense").await;
     assert_eq!(answer.status(), 400);
     assert_eq!(browser.get("/dashboard/tasks?status=gone").await.status(), 400);
     assert_eq!(browser.get("/dashboard/tasks?unknown=1").await.status(), 400);
     assert_eq!(browser.get("/dashboard/nothing").await.status(), 404);
+}
+
+/// Governance and dead letters have no events by which a page would know that something happened.
+#[tokio::test]
+async fn are_looked_at_again_where_no_event_says_that_something_happened() {
+    let brain = Brain::start().await;
+    let browser = Browser::new(&brain);
+    let letter = park(&brain, "1-0", "malformed", b"{").await;
+    for path in [
+        "/dashboard/approvals".to_owned(),
+        format!("/dashboard/approvals/{}", propose(&brain, "Tell them.").await),
+        "/dashboard/capabilities".to_owned(),
+        "/dashboard/audit".to_owned(),
+        "/dashboard/dead-letters".to_owned(),
+        format!("/dashboard/dead-letters/{letter}"),
+    ] {
+        let page = browser.page(&path).await;
+        assert!(page.contains("data-pace=\"1\" data-poll=\"15\""), "{path}");
+    }
+    assert!(!browser.page("/dashboard/tasks").await.contains("data-poll"));
+    let page = browser.page("/dashboard/capabilities").await;
+    let switches = page.split("<div id=\"switches\" data-part>").nth(1);
+    let switches = switches.unwrap().split("</section>").next().unwrap();
+    assert!(
+        switches.contains("What is allowed is dispatched.") && switches.contains("the installation"),
+        "they change together: {switches}"
+    );
+}
+
+#[tokio::test]
+async fn of_the_overview_show_what_their_reader_may_see() {
+    let brain = guarded().await;
+    let admin = give(&brain, &wish("acme", Role::Admin)).await;
+    let made = brain.post("/api/swarm/tasks?swarmId=writers").bearer_auth(&admin);
+    let made = made.json(&json!({"taskId": "t", "runId": "r"})).send().await.unwrap();
+    assert_eq!(made.status(), 201);
+    let with = async |scope: &str| {
+        let mut narrowed = wish("acme", Role::Operator);
+        narrowed.scopes = scopes(&[scope]);
+        Browser::with(&brain, &give(&brain, &narrowed).await).await
+    };
+    for (scope, status, swarms) in [
+        ("status:read", true, false),
+        ("tasks:read", false, true),
+        ("events:read", false, true),
+        ("budgets:read", false, false),
+    ] {
+        let page = with(scope).await.page("/dashboard").await;
+        assert_eq!(
+            page.contains("replica-1") && page.contains("0.0.0-test"),
+            status,
+            "{scope}"
+        );
+        assert_eq!(
+            page.contains("replica") || page.contains("0.0.0-test"),
+            status,
+            "{scope}"
+        );
+        assert_eq!(page.contains("swarmId=writers"), swarms, "{scope}: {page}");
+    }
+    let (some, none) = (with("dead-letters:read").await, with("budgets:read").await);
+    let client = brain.database.client().await;
+    let away = "ALTER TABLE swarm_dead_letters RENAME TO away";
+    client.batch_execute(away).await.unwrap();
+    assert_eq!(some.get("/dashboard").await.status(), 500, "it is counted");
+    assert_eq!(none.get("/dashboard").await.status(), 200, "nothing is counted");
 }
 
 #[tokio::test]
