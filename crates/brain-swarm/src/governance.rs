@@ -34,7 +34,7 @@ use self::{capability::CapabilityId, executor::Executor, policy::Policy, webhook
 pub use self::{
     dispatch::{DryRun, Execute},
     error::{Error, Refusal},
-    proposals::{Decision, NewProposal, Page, Query},
+    proposals::{Decision, Finding, NewProposal, Page, Query},
     service::Service,
     who::Who,
 };

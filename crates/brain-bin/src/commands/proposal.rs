@@ -99,18 +99,21 @@ async fn decide(config: &Config, args: &ProposalReasonArgs, action: &'static str
 }
 
 async fn approve(config: &Config, args: &ProposalApproveArgs) -> anyhow::Result<Verdict> {
-    if !args.yes && !confirmed(config, args).await? {
-        bail!("not approved");
-    }
-    let body = because(&args.reason).with("overrule", args.overrule.then_some(true));
+    let shown = match args.yes {
+        true => None,
+        false => Some(confirmed(config, args).await?),
+    };
+    let body = because(&args.reason)
+        .with("overrule", args.overrule.then_some(true))
+        .with("definitionDigest", shown);
     let path = path(&args.proposal, Some("approve"));
     steering::alter(config, &path, &args.one, body, sheet::shown).await?;
     Ok(Verdict::Ok)
 }
 
-/// Shows what would be approved, and asks. What is approved is what was shown: arguments never change once they are proposed,
-/// and where definition or rules change in between, the approval is void.
-async fn confirmed(config: &Config, args: &ProposalApproveArgs) -> anyhow::Result<bool> {
+/// Shows what would be approved, and asks; gives the digest of the definition that was shown. What is approved is what was
+/// shown: arguments never change once they are proposed, and another definition is refused.
+async fn confirmed(config: &Config, args: &ProposalApproveArgs) -> anyhow::Result<String> {
     if !std::io::stdin().is_terminal() {
         return Err(
             Usage("there is no terminal to ask at: read `brain proposal show`, then say --yes".to_owned()).into(),
@@ -120,7 +123,7 @@ async fn confirmed(config: &Config, args: &ProposalApproveArgs) -> anyhow::Resul
     let it = client.get(&path(&args.proposal, None), &[]).await?;
     let definition = super::capability::defined(&client, &text(&it, "capabilityId")).await?;
     let policy = client.get(&POLICY, &[]).await?;
-    let sheet = sheet::before_approval(&it, definition.as_ref(), &policy)?;
+    let (sheet, shown) = sheet::before_approval(&it, definition.as_ref(), &policy)?;
     eprintln!("{sheet}\n");
     let rule = text(&it, "intakeRule");
     if !rule.is_empty() && !args.overrule {
@@ -132,7 +135,10 @@ async fn confirmed(config: &Config, args: &ProposalApproveArgs) -> anyhow::Resul
     std::io::stdin()
         .read_line(&mut answer)
         .context("cannot read the answer")?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(shown),
+        _ => bail!("not approved"),
+    }
 }
 
 /// The arguments that an option gives: a JSON object, one in a file, or one on standard input.

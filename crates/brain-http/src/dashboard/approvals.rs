@@ -1,15 +1,19 @@
 //! `/dashboard/approvals`: what is proposed, exactly what would happen, and deciding about it.
 //!
-//! Invariant: what a person reads before deciding is the stored input in the form in which it would be sent.
+//! Invariants: what a person reads before deciding is the whole stored input, as it would be sent but for line breaks; what is
+//! approved is that input under the definition that was shown.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::{extract::State, http::Uri, response::Response};
-use brain_swarm::governance::{
-    self, Decision,
-    capability::{CapabilityId, Definition},
-    proposal::{MIN_REASON_CHARS, Status, StoredProposal},
+use brain_swarm::{
+    digest::Digest,
+    governance::{
+        self, Decision, Finding,
+        capability::{Capability, CapabilityId, Definition, Risk},
+        proposal::{MAX_INPUT_BYTES, MIN_REASON_CHARS, Status, StoredProposal},
+    },
 };
 use uuid::Uuid;
 
@@ -25,12 +29,14 @@ use crate::{
     app::App,
     cursor::{List, Scope},
     problem::{Kind, Problem},
-    query::Query,
+    query::{Query, invalid},
     routes::{Segment, capabilities::proposals, segment},
 };
 
 /// What the list shows where nobody chose: what waits for somebody.
 const WAITING: &str = "pending_approval";
+/// The most bytes of an input with line breaks; a deep one would have many more than it has without.
+const MAX_INDENTED_BYTES: usize = 2 * MAX_INPUT_BYTES;
 /// The choice of all of them.
 const ALL: &str = "all";
 
@@ -93,10 +99,15 @@ struct OnePage<'a> {
     frame: Frame,
     it: &'a StoredProposal,
     id: String,
-    input: Cut,
+    input: String,
     definition: Option<&'a Definition>,
     executions: Vec<(&'a governance::proposal::Execution, Option<Cut>)>,
-    may_approve: bool,
+    /// What somebody who approves must overrule.
+    findings: Vec<Finding<'a>>,
+    /// The definition that may be approved.
+    approvable: Option<Digest>,
+    /// Why nobody may approve.
+    hindrance: Option<&'static str>,
     may_reject: bool,
     may_reopen: bool,
 }
@@ -106,9 +117,9 @@ impl OnePage<'_> {
         MIN_REASON_CHARS
     }
 
-    fn risk(&self) -> String {
+    fn risk(&self) -> &'static str {
         let risk = self.definition.and_then(|definition| definition.risk);
-        risk.map_or_else(|| "not said".to_owned(), |risk| format!("{risk:?}").to_lowercase())
+        risk.map_or("not said", Risk::as_str)
     }
 
     fn executor(&self) -> String {
@@ -150,15 +161,20 @@ pub(crate) async fn show(
         let output = one.output.as_ref().map(|output| text::pretty(output, text::MAX_BYTES));
         (one, output)
     });
+    let capability = governance.policy().capability(&it.capability_id);
+    let (approvable, hindrance) = match (decides && open).then(|| approvable(&it, capability)) {
+        Some(Ok(digest)) => (Some(digest), None),
+        Some(Err(hindrance)) => (None, Some(hindrance)),
+        None => (None, None),
+    };
     let page = OnePage {
         id: id.to_string(),
-        input: text::cut(pretty(&it.input), text::MAX_BYTES),
-        definition: governance
-            .policy()
-            .capability(&it.capability_id)
-            .map(|one| &one.definition),
+        input: indented(&it.input),
+        definition: capability.map(|one| &one.definition),
         executions: executions.collect(),
-        may_approve: decides && open,
+        findings: governance.findings(&it),
+        approvable,
+        hindrance,
         may_reject: decides && (open || it.status == Status::Approved),
         may_reopen: visitor.may("capabilities", "administer")
             && matches!(it.status, Status::Rejected | Status::Approved),
@@ -168,12 +184,32 @@ pub(crate) async fn show(
     reply::page(&visitor, &page)
 }
 
-/// The stored text with line breaks; as it is where it cannot be read.
-fn pretty(input: &str) -> String {
+/// The digest of the definition that somebody approves; or why nobody can.
+fn approvable(it: &StoredProposal, capability: Option<&Capability>) -> Result<Digest, &'static str> {
+    // The bytes are what is sent, their meaning is what is shown.
+    let read: Option<serde_json::Value> = serde_json::from_str(&it.input).ok();
+    let meant = read.and_then(|value| Digest::of_json(&value).ok());
+    if meant != Some(it.input_hash) || Digest::of(it.input.as_bytes()) != it.input_hash {
+        return Err(
+            "The arguments are not what their digest says: look into the audit trail. Nobody can approve this.",
+        );
+    }
+    let capability = capability.ok_or("The capability is not defined any more. Nobody can approve this.")?;
+    Ok(capability.digest)
+}
+
+/// The stored text with line breaks; as it is where it cannot be read, or would become much longer.
+fn indented(input: &str) -> String {
     let value: Result<serde_json::Value, _> = serde_json::from_str(input);
-    value
-        .and_then(|value| serde_json::to_string_pretty(&value))
-        .unwrap_or_else(|_| input.to_owned())
+    let mut text = vec![0; MAX_INDENTED_BYTES];
+    let mut rest = text.as_mut_slice();
+    let written = value.and_then(|value| serde_json::to_writer_pretty(&mut rest, &value));
+    let left = rest.len();
+    text.truncate(MAX_INDENTED_BYTES - left);
+    match (written, String::from_utf8(text)) {
+        (Ok(()), Ok(text)) => text,
+        _ => input.to_owned(),
+    }
 }
 
 /// Approves.
@@ -184,9 +220,12 @@ pub(crate) async fn approve(
     posted: Posted,
 ) -> Result<Response, Problem> {
     let action: Action<Uuid> = Action::read(&app, ("proposalId", path), &uri, &posted)?;
-    let fields = posted.fields(&[TOKEN, "reason", "overrule"])?;
+    let fields = posted.fields(&[TOKEN, "reason", "overrule", "definitionDigest"])?;
+    let shown: Option<Digest> = chosen(&fields, "definitionDigest")?;
+    let shown = shown.ok_or_else(|| invalid("definitionDigest", "it is the digest that the page shows"))?;
     let decision = Decision::Approve {
         overrule: filled(&fields, "overrule").is_some(),
+        definition_digest: Some(shown),
     };
     let done = ("proposal-approved", "capability.approve");
     decided(&app, action, (decision, done), &fields).await

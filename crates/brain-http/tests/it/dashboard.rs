@@ -1,5 +1,6 @@
 //! The dashboard as a browser has it: sessions, forms, pages.
 
+mod approvals;
 mod forms;
 mod pages;
 mod sessions;

@@ -370,6 +370,7 @@ async fn every_page_needs_a_session_and_what_the_interface_needs() {
         ));
     }
     let nobody = Browser::new(&brain);
+    let digest = "0".repeat(64);
     let pages = operations().filter(|(_, path, need)| path.starts_with(PAGES) && *need != Need::Nothing);
     let mut asked = 0;
     for (method, template, need) in pages {
@@ -404,6 +405,11 @@ async fn every_page_needs_a_session_and_what_the_interface_needs() {
                     ("reach", "tenant"),
                     ("enabled", "false"),
                     ("reason", governance::WHY),
+                ],
+                "/dashboard/approvals/{proposalId}/approve" => vec![
+                    ("form", token.as_str()),
+                    ("reason", governance::WHY),
+                    ("definitionDigest", &digest),
                 ],
                 path if path.starts_with("/dashboard/approvals/") => {
                     vec![("form", token.as_str()), ("reason", governance::WHY)]

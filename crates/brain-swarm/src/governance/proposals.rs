@@ -53,15 +53,26 @@ pub struct NewProposal {
 /// What a person decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// It may be done. `overrule`: although a rule found something.
+    /// It may be done.
     Approve {
         /// Whether the rule that found something was read and is overruled.
         overrule: bool,
+        /// The digest of the definition that was read: another one is not approved.
+        definition_digest: Option<Digest>,
     },
     /// It must not be done.
     Reject,
     /// What was decided is taken back.
     Reopen,
+}
+
+/// What an intake rule found in a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding<'a> {
+    /// The rule.
+    pub rule: &'a str,
+    /// Why it looks for that.
+    pub reason: &'a str,
 }
 
 /// Which proposals are wanted, newest first.
@@ -230,13 +241,19 @@ impl Governance {
         let transaction = client.transaction().await?;
         let before = store::lock(&transaction, &who.tenant_id, id).await?;
         let changed = match decision {
-            Decision::Approve { overrule } => match self.approve(&transaction, who, &before, overrule, reason).await {
-                Err(Error::Refused(refusal)) => {
-                    let action = "capability.approve.refused";
-                    return Err(refuse(transaction, who, &before, (action, refusal)).await?);
+            Decision::Approve {
+                overrule,
+                definition_digest,
+            } => {
+                let shown = (overrule, definition_digest);
+                match self.approve(&transaction, who, &before, shown, reason).await {
+                    Err(Error::Refused(refusal)) => {
+                        let action = "capability.approve.refused";
+                        return Err(refuse(transaction, who, &before, (action, refusal)).await?);
+                    }
+                    approved => approved?,
                 }
-                approved => approved?,
-            },
+            }
             Decision::Reject => {
                 stands(&before, &[Status::Draft, Status::PendingApproval, Status::Approved])?;
                 let sql = include_str!("../sql/reject_proposal.sql");
@@ -275,7 +292,7 @@ impl Governance {
         transaction: &Transaction<'_>,
         who: &Who,
         before: &StoredProposal,
-        overrule: bool,
+        (overrule, definition_digest): (bool, Option<Digest>),
         reason: &str,
     ) -> Result<(&'static str, ApprovalState), Error> {
         stands(before, &[Status::Draft, Status::PendingApproval])?;
@@ -286,14 +303,11 @@ impl Governance {
         if capability.definition.approval_mode == ApprovalMode::TwoPerson && same {
             return Err(blocked("another person than the one who asked must approve"));
         }
-        // The rules may be others than when it was proposed.
-        let now = intake::in_stored(self.policy(), before).map(|rule| (rule.id.as_str(), rule.reason.as_str()));
-        let found = before
-            .intake_rule
-            .as_deref()
-            .zip(before.intake_reason.as_deref())
-            .or(now);
-        if let Some((rule, why)) = found.filter(|_| !overrule) {
+        if definition_digest.is_some_and(|shown| shown != capability.digest) {
+            let detail = "the capability changed since it was shown; read it again";
+            return Err(Error::Conflict(detail.to_owned()));
+        }
+        if let Some(Finding { rule, reason: why }) = self.findings(before).first().filter(|_| !overrule) {
             return Err(blocked(&format!(
                 "rule {rule} found something ({why}); whoever approves it all the same sets overrule"
             )));
@@ -335,6 +349,22 @@ impl Governance {
             )
             .await?;
         Ok(("capability.approve", ApprovalState::Approved))
+    }
+
+    /// What somebody must read and overrule who approves: what a rule found when it was proposed, and what one finds now, because
+    /// the rules may be others than they were.
+    #[must_use]
+    pub fn findings<'a>(&'a self, it: &'a StoredProposal) -> Vec<Finding<'a>> {
+        let stored = it.intake_rule.as_deref().map(|rule| Finding {
+            rule,
+            reason: it.intake_reason.as_deref().unwrap_or_default(),
+        });
+        let now = intake::in_stored(self.policy(), it).map(|rule| Finding {
+            rule: &rule.id,
+            reason: &rule.reason,
+        });
+        let now = now.filter(|now| stored.as_ref() != Some(now));
+        stored.into_iter().chain(now).collect()
     }
 
     /// One proposal.

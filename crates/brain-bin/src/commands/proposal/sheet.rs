@@ -40,8 +40,12 @@ pub(super) fn shown(it: &Value) -> String {
     parts.join("\n\n")
 }
 
-/// Everything that somebody who approves must know.
-pub(super) fn before_approval(it: &Value, definition: Option<&Value>, policy: &Value) -> anyhow::Result<String> {
+/// Everything that somebody who approves must know, and the digest of the definition in it.
+pub(super) fn before_approval(
+    it: &Value,
+    definition: Option<&Value>,
+    policy: &Value,
+) -> anyhow::Result<(String, String)> {
     let preview = it.get("preview").cloned().unwrap_or_default();
     let input = preview.get("input").cloned().unwrap_or_default();
     if Digest::of_json(&input)?.to_string() != text(it, "inputHash") {
@@ -78,11 +82,12 @@ pub(super) fn before_approval(it: &Value, definition: Option<&Value>, policy: &V
         ("executor", executor(definition)),
         ("input digest", text(it, "inputHash")),
     ]);
-    Ok(format!(
+    let sheet = format!(
         "{}\n\nexactly this would be sent, once:\n{}",
         fields(rows),
         canonical_input(Some(&input))
-    ))
+    );
+    Ok((sheet, text(definition, "definitionDigest")))
 }
 
 /// An input as it would be sent, which is one line.
@@ -141,9 +146,11 @@ mod tests {
     #[test]
     fn who_approves_sees_everything_and_the_exact_input() {
         let definition = json!({"description": "Sends a mail.", "target": "mail", "risk": "high", "approvalMode": "two_person",
-            "rollbackPlan": "Send another.", "executor": {"url": "https://mail.example/send", "timeLimitSeconds": 30}});
+            "rollbackPlan": "Send another.", "definitionDigest": "00ff", "executor": {"url": "https://mail.example/send", "timeLimitSeconds": 30}});
         let policy = json!({"rules": {"approvalValidMinutes": 60}});
-        insta::assert_snapshot!(before_approval(&proposal(), Some(&definition), &policy).unwrap(), @r#"
+        let (sheet, digest) = before_approval(&proposal(), Some(&definition), &policy).unwrap();
+        assert_eq!(digest, "00ff", "what is approved is bound to what is shown");
+        insta::assert_snapshot!(sheet, @r#"
         proposal        01
         capability      mail.send
         does            Sends a mail.

@@ -7,10 +7,13 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use brain_swarm::governance::{
-    self, Decision, NewProposal,
-    capability::CapabilityId,
-    proposal::{Status, StoredProposal},
+use brain_swarm::{
+    digest::Digest,
+    governance::{
+        self, Decision, NewProposal,
+        capability::CapabilityId,
+        proposal::{Status, StoredProposal},
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -116,13 +119,15 @@ pub(crate) async fn create(State(app): State<Arc<App>>, caller: Caller, request:
 
 #[derive(Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "Approval")]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Approval {
     #[schemars(length(min = 10, max = 4096), regex(pattern = r"\S"))]
     reason: String,
     /// Approves although an intake rule found something.
     #[serde(default)]
     overrule: bool,
+    /// The digest of the definition that was read before, as the list of capabilities has it; refused where it is another by now.
+    definition_digest: Option<Digest>,
 }
 
 /// Approves a proposal.
@@ -137,6 +142,7 @@ pub(crate) async fn approve(
     let given: Approval = object::read(&app, request).await?;
     let decision = Decision::Approve {
         overrule: given.overrule,
+        definition_digest: given.definition_digest,
     };
     let approved = decide(&app, caller, id, (decision, "capability.approve"), given.reason).await?;
     reply::json(StatusCode::OK, &approved)

@@ -305,13 +305,16 @@ async fn decide_about_proposals_and_turn_the_kill_switch() {
         "exactly what will happen: {page}"
     );
     assert!(!page.contains("unsend"), "{page}");
-    let brief = [("form", token.as_str()), ("reason", "ok")];
+    let digest = hidden(&page, "definitionDigest");
+    let shown = ("definitionDigest", digest.as_str());
+    let brief = [("form", token.as_str()), ("reason", "ok"), shown];
     let answer = browser
         .ask(&Method::POST, &format!("/dashboard/approvals/{id}/approve"), &brief)
         .await;
     assert_eq!(answer.status(), 422);
+    let good = [&because[..], &[shown]].concat();
     let answer = browser
-        .ask(&Method::POST, &format!("/dashboard/approvals/{id}/approve"), &because)
+        .ask(&Method::POST, &format!("/dashboard/approvals/{id}/approve"), &good)
         .await;
     assert_eq!(answer.status(), 303);
     assert_eq!(status(&id).await, "approved");

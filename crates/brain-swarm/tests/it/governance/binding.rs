@@ -1,9 +1,11 @@
 //! An approval is of exactly what was approved: whatever changes voids it, and says so by its code.
 
-use brain_swarm::governance::{Decision, Execute, NewProposal, decide::ReasonCode, proposal::Status};
+use brain_swarm::governance::{
+    Decision, Error, Execute, Governance, NewProposal, decide::ReasonCode, proposal::Status,
+};
 use serde_json::json;
 
-use super::desk::{Desk, POLICY, WHY, code, new, person};
+use super::desk::{Desk, POLICY, WHY, approve, code, new, person};
 
 #[tokio::test]
 async fn whatever_changes_voids_an_approval() {
@@ -66,6 +68,36 @@ async fn whatever_changes_voids_an_approval() {
         "a later end was not approved either"
     );
     assert!(desk.sent.all().is_empty());
+}
+
+/// An approval was bound to whatever the definition had become while somebody read.
+#[tokio::test]
+async fn another_definition_than_the_one_that_was_shown_is_not_approved() {
+    let desk = Desk::new().await;
+    let it = desk.propose(&person("builder"), "mail.send", json!({"to": "a"})).await;
+    let digest = |governance: &Governance| {
+        let capability = governance.policy().capability(&it.capability_id);
+        capability.map(|one| one.digest)
+    };
+    let boss = person("boss");
+    let changed = desk.beside(&POLICY.replace("target = \"mail\"", "target = \"post\""), None);
+    let (shown, now) = (digest(&desk.governance), digest(&changed));
+    assert_ne!(shown, now);
+    let approve = |definition_digest| {
+        let decision = Decision::Approve {
+            overrule: false,
+            definition_digest,
+        };
+        changed.resolve(&boss, it.proposal_id, decision, WHY)
+    };
+    let refused = approve(shown).await.unwrap_err();
+    assert!(matches!(refused, Error::Conflict(_)), "{refused}");
+    assert!(refused.to_string().contains("read it again"), "{refused}");
+    let approved = approve(now).await.unwrap();
+    assert_eq!(
+        (approved.status, Some(approved.definition_digest)),
+        (Status::Approved, now)
+    );
 }
 
 #[tokio::test]
@@ -137,9 +169,8 @@ async fn a_rule_wants_a_person_who_overrules_it() {
         "no exemption helps"
     );
     assert_eq!(code(desk.approve(it.proposal_id).await), ReasonCode::BlockedByPolicy);
-    let overrule = Decision::Approve { overrule: true };
     desk.governance
-        .resolve(&person("boss"), it.proposal_id, overrule, WHY)
+        .resolve(&person("boss"), it.proposal_id, approve(true), WHY)
         .await
         .unwrap();
     desk.execute(&who, it.proposal_id).await.unwrap();
@@ -154,9 +185,8 @@ async fn two_persons_are_two() {
     assert_eq!(code(desk.approve(it.proposal_id).await), ReasonCode::BlockedByPolicy);
     let refusals = "SELECT count(*) FROM brain_event_log WHERE action = 'capability.approve.refused'";
     assert_eq!(desk.count(refusals).await, 1, "the attempt is recorded");
-    let approve = Decision::Approve { overrule: false };
     desk.governance
-        .resolve(&person("other"), it.proposal_id, approve, WHY)
+        .resolve(&person("other"), it.proposal_id, approve(false), WHY)
         .await
         .unwrap();
     desk.execute(&who, it.proposal_id).await.unwrap();

@@ -2,7 +2,7 @@
 
 use brain_swarm::{
     governance::{
-        Decision, Error, Execute, NewProposal, Who,
+        Error, Execute, NewProposal, Who,
         decide::ReasonCode,
         delegations::{NewDelegation, StoredDelegation},
     },
@@ -11,7 +11,7 @@ use brain_swarm::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::desk::{Desk, WHY, agent, code, new, person};
+use super::desk::{Desk, WHY, agent, approve, code, new, person};
 
 async fn delegate(desk: &Desk, scopes: &[&str]) -> StoredDelegation {
     let new = NewDelegation {
@@ -189,10 +189,9 @@ async fn the_owner_of_an_agent_is_not_the_second_person() {
     };
     let it = desk.governance.propose(&agent("robot"), proposed).await.unwrap();
     assert_eq!(code(desk.approve(it.proposal_id).await), ReasonCode::BlockedByPolicy);
-    let approve = Decision::Approve { overrule: false };
     let other = desk
         .governance
-        .resolve(&person("other"), it.proposal_id, approve, WHY)
+        .resolve(&person("other"), it.proposal_id, approve(false), WHY)
         .await;
     other.unwrap();
     desk.execute(&agent("robot"), it.proposal_id).await.unwrap();

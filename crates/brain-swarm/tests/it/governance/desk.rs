@@ -133,8 +133,7 @@ impl Desk {
     }
 
     pub(crate) async fn approve(&self, id: Uuid) -> Result<StoredProposal, Error> {
-        let decision = Decision::Approve { overrule: false };
-        self.governance.resolve(&person("boss"), id, decision, WHY).await
+        self.governance.resolve(&person("boss"), id, approve(false), WHY).await
     }
 
     pub(crate) async fn execute(&self, who: &Who, id: Uuid) -> Result<StoredProposal, Error> {
@@ -173,6 +172,14 @@ pub(crate) fn governance(
         notices: Some(Arc::new(|| {})),
         replica_id: "replica-1".to_owned(),
     })
+}
+
+/// Approves whatever the definition is.
+pub(crate) fn approve(overrule: bool) -> Decision {
+    Decision::Approve {
+        overrule,
+        definition_digest: None,
+    }
 }
 
 pub(crate) fn new(capability: &str, input: Value) -> NewProposal {

@@ -1,9 +1,9 @@
 //! What intake rules find, and when: also what JSON would hide, and also in what was proposed under other rules.
 
-use brain_swarm::governance::{Decision, Error, Execute, decide::ReasonCode, proposal::Status};
+use brain_swarm::governance::{Error, Execute, Finding, Governance, decide::ReasonCode, proposal::Status};
 use serde_json::json;
 
-use super::desk::{Desk, POLICY, WHY, code, new, person};
+use super::desk::{Desk, POLICY, WHY, approve, code, new, person};
 
 /// In JSON a line break is a backslash and an `n`, so that `\bpassword` once found no word after one.
 #[tokio::test]
@@ -41,11 +41,39 @@ async fn a_rule_finds_what_was_proposed_before_it_was_there() {
         code(stricter.execute(&who, id, &Execute::default()).await),
         ReasonCode::ApprovalRequired
     );
-    let approve = async |overrule| stricter.resolve(&boss, id, Decision::Approve { overrule }, WHY).await;
-    assert_eq!(code(approve(false).await), ReasonCode::BlockedByPolicy);
-    approve(true).await.unwrap();
+    assert!(desk.governance.findings(&it).is_empty());
+    let found = Finding {
+        rule: "secrets",
+        reason: "It may give a secret away.",
+    };
+    assert_eq!(stricter.findings(&it), [found], "whoever approves is told before");
+    let resolve = async |overrule| stricter.resolve(&boss, id, approve(overrule), WHY).await;
+    assert_eq!(code(resolve(false).await), ReasonCode::BlockedByPolicy);
+    resolve(true).await.unwrap();
     stricter.execute(&who, id, &Execute::default()).await.unwrap();
     assert_eq!(desk.sent.all().len(), 1);
+}
+
+#[tokio::test]
+async fn another_rule_is_found_beside_the_one_that_was_found_before() {
+    let desk = Desk::new().await;
+    let it = desk
+        .propose(
+            &person("builder"),
+            "mail.read",
+            json!({"text": "a password, a lawsuit"}),
+        )
+        .await;
+    let other = POLICY
+        .replace("\"secrets\"", "\"legal\"")
+        .replace("\"password\"", "\"lawsuit\"");
+    let other = desk.beside(&other, None);
+    let rules = |governance: &Governance| -> Vec<String> {
+        let found = governance.findings(&it);
+        found.iter().map(|one| one.rule.to_owned()).collect()
+    };
+    assert_eq!(rules(&desk.governance), ["secrets"], "the same is said once");
+    assert_eq!(rules(&other), ["secrets", "legal"]);
 }
 
 /// Proposals of made-up capabilities once were recorded one and all, without a limit.
