@@ -13,10 +13,16 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod bundle;
 pub mod digest;
 pub mod egress;
 pub mod launch;
+pub mod manifest;
+pub mod policy;
 pub mod probes;
 pub mod reference;
+pub mod refused;
+pub mod skill_md;
 
 pub use reference::SkillRef;
+pub use refused::{Refused, Stage};
