@@ -23,6 +23,7 @@ pub mod probes;
 pub mod reference;
 pub mod refused;
 pub mod skill_md;
+pub mod store;
 
 pub use reference::SkillRef;
 pub use refused::{Refused, Stage};

@@ -161,15 +161,14 @@ impl Directory {
         Ok(fs::fchmod(&self.0, Mode::from_raw_mode(0o555))?)
     }
 
+    /// Makes this directory one that its owner may change.
+    pub(crate) fn writable(&self) -> io::Result<()> {
+        Ok(fs::fchmod(&self.0, Mode::RWXU)?)
+    }
+
     /// Writes the directory itself to the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(fs::fsync(&self.0)?)
-    }
-
-    /// Whether both are one directory.
-    pub(crate) fn is(&self, other: &Self) -> io::Result<bool> {
-        let (one, other) = (fs::fstat(&self.0)?, fs::fstat(&other.0)?);
-        Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
     }
 }
 
