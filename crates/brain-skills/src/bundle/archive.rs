@@ -104,14 +104,11 @@ impl<R: BufRead> Archive<R> {
     }
 
     fn filling(&mut self, path: &super::path::CanonicalPath, size: u64) -> Result<(), Error> {
-        let over = size % BLOCK as u64;
-        let mut filling = Vec::new();
-        let wanted = (BLOCK as u64 - over) % BLOCK as u64;
-        (&mut self.from)
-            .take(wanted)
-            .read_to_end(&mut filling)
-            .map_err(unreadable)?;
-        if filling.len() as u64 != wanted || filling.iter().any(|byte| *byte != 0) {
+        let over = usize::try_from(size % BLOCK as u64).unwrap_or_default();
+        let mut block = [0; BLOCK];
+        let filling = &mut block[..(BLOCK - over) % BLOCK];
+        self.from.read_exact(filling).map_err(unreadable)?;
+        if filling.iter().any(|byte| *byte != 0) {
             return Err(refused(format!("bytes are hidden after the end of {path}")));
         }
         Ok(())
