@@ -6,9 +6,15 @@ use std::{
     path::Path,
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
 };
 
-use brain_skills::Stage;
+use brain_skills::{
+    Stage,
+    bundle::{self, Bounds},
+    digest::Digest,
+};
+use rustix::fs::{CWD, RenameFlags};
 
 use super::fixture::*;
 
@@ -91,48 +97,57 @@ fn a_directory_that_is_a_link_is_refused() {
     home.untouched();
 }
 
-/// Whoever swaps a directory for a link while it is copied gets nothing of what the link points to.
+/// Whoever swaps a directory for a link while it is read or copied gets nothing of what the link points to.
 #[test]
 fn a_directory_swapped_for_a_link_meanwhile_has_no_effect() {
     let secret = tempfile::tempdir().unwrap();
     fs::write(secret.path().join("data"), "the secret of the host").unwrap();
+    let secret_digest = Digest::of(b"the secret of the host");
     let skill = directory("hello@1.0.0");
-    let (lib, aside, link) = (
-        skill.path().join("lib"),
-        secret.path().join("aside"),
-        secret.path().join("link"),
-    );
+    let (lib, link) = (skill.path().join("lib"), secret.path().join("link"));
     fs::create_dir(&lib).unwrap();
     fs::write(lib.join("data"), "of the skill").unwrap();
     symlink(secret.path(), &link).unwrap();
     let stop = AtomicBool::new(false);
-    let mut outcomes = (0, 0);
+    let (mut taken, mut refused) = (0, 0);
     std::thread::scope(|scope| {
         let swapping = scope.spawn(|| {
             let mut swaps = 0;
-            while !stop.load(Ordering::Relaxed) {
-                fs::rename(&lib, &aside).unwrap();
-                fs::rename(&link, &lib).unwrap();
-                fs::rename(&lib, &link).unwrap();
-                fs::rename(&aside, &lib).unwrap();
+            let until = Instant::now() + Duration::from_secs(60);
+            while !stop.load(Ordering::Relaxed) && Instant::now() < until {
+                rustix::fs::renameat_with(CWD, &lib, CWD, &link, RenameFlags::EXCHANGE).unwrap();
                 swaps += 1;
             }
             swaps
         });
         let home = Home::new();
-        for _ in 0..60 {
-            match home.install_from("hello@1.0.0", skill.path()) {
-                Ok(record) => {
-                    outcomes.0 += 1;
-                    let object = home.root().join("objects").join(record.digest.hex());
-                    let all = contents(&object);
-                    assert!(all.values().all(|bytes| bytes != b"the secret of the host"), "{all:?}");
+        let path = "lib/data".parse().unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while taken < 1000 || refused < 1000 {
+            if Instant::now() > until {
+                break;
+            }
+            match bundle::read_directory(skill.path(), Bounds::default()) {
+                Ok(found) => {
+                    taken += 1;
+                    let seen = found.tree.get(&path).map(|file| file.digest);
+                    if seen == Some(secret_digest) {
+                        stop.store(true, Ordering::Relaxed);
+                        panic!("the secret of the host was read");
+                    }
                 }
-                Err(_) => outcomes.1 += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        for _ in 0..20 {
+            if let Ok(record) = home.install_from("hello@1.0.0", skill.path()) {
+                let object = home.root().join("objects").join(record.digest.hex());
+                assert_eq!(contents(&object)[Path::new("lib/data")], b"of the skill");
             }
         }
         stop.store(true, Ordering::Relaxed);
         assert!(swapping.join().unwrap() > 0);
     });
-    assert_eq!(outcomes.0 + outcomes.1, 60);
+    // Both were seen, so it was swapped while it was read.
+    assert!(taken > 0 && refused > 0, "{taken} {refused}");
 }

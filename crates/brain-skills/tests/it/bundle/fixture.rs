@@ -140,6 +140,22 @@ pub(crate) fn archive_of(skill: &str, text: &str) -> Vec<u8> {
     ]))
 }
 
+/// The directories of a store are read-only, also for whoever removes them and is not root.
+impl Drop for Home {
+    fn drop(&mut self) {
+        let mut left = vec![self.root()];
+        while let Some(next) = left.pop() {
+            let _ = fs::set_permissions(&next, fs::Permissions::from_mode(0o700));
+            let entries = fs::read_dir(&next).into_iter().flatten().flatten();
+            left.extend(
+                entries
+                    .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                    .map(|entry| entry.path()),
+            );
+        }
+    }
+}
+
 /// A store in a directory beside which nothing may appear.
 pub(crate) struct Home {
     pub(crate) outside: TempDir,
