@@ -35,7 +35,8 @@ fn installs_for_ever() {
     let mut number = 0_u32;
     while Instant::now() < until {
         let store = Store::open(Path::new(&root), Bounds::default()).unwrap();
-        let skill = format!("churn@1.{}.0", number % 5);
+        // New files each time, so that each install goes all the way.
+        let skill = format!("churn@1.{number}.{}", std::process::id());
         install(
             &store,
             &skill,
@@ -67,16 +68,17 @@ fn whoever_is_killed_while_installing_leaves_what_was_there_whole() {
                 .unwrap(),
         )
     };
-    for round in 0..25_u64 {
+    for round in 0..60_u64 {
         let before = home.store.audit().unwrap().len();
         let mut child = started(&home);
         let until = Instant::now() + Duration::from_secs(20);
-        // It is at work for certain, and killed at another moment of it each time.
-        while home.store.audit().unwrap().len() < before + 1 + round as usize % 3 {
+        while home.store.audit().unwrap().len() <= before {
             assert!(Instant::now() < until, "it does not install");
             assert!(child.0.try_wait().unwrap().is_none(), "it ended by itself");
-            std::thread::sleep(Duration::from_micros(100 + 137 * round));
+            std::thread::sleep(Duration::from_micros(500));
         }
+        // It is at work for certain, and killed at another moment of an install each time.
+        std::thread::sleep(Duration::from_micros(round * 1237 % 20_000));
         drop(child);
         let store = Store::open(&home.root(), Bounds::default()).unwrap();
         assert!(names(&home.root().join("staging")).is_empty());
@@ -93,5 +95,8 @@ fn whoever_is_killed_while_installing_leaves_what_was_there_whole() {
         let mut needed: Vec<String> = records.iter().map(|record| record.digest.hex()).collect();
         needed.sort();
         assert_eq!(objects, needed);
+        for record in records.iter().filter(|record| **record != kept) {
+            store.remove(&record.reference).unwrap();
+        }
     }
 }
