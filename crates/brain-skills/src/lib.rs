@@ -18,5 +18,6 @@ pub mod egress;
 pub mod launch;
 pub mod probes;
 pub mod reference;
+pub mod registry;
 
 pub use reference::SkillRef;
