@@ -268,7 +268,8 @@ async fn endless_files_are_refused() {
 #[tokio::test]
 async fn other_bytes_than_the_signed_ones_are_refused() {
     for variant in ["archive-longer", "archive-altered", "archive-shorter"] {
-        let registry = Reader::of_made().read(variant).await.unwrap();
+        let reader = Reader::of_made();
+        let registry = reader.read(variant).await.unwrap();
         let found = resolve(&registry, "acme-mail@1.0.0").unwrap();
         let error = registry.fetch(&found).await.unwrap_err();
         assert!(
