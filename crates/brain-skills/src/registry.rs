@@ -144,7 +144,14 @@ impl Registry {
             lock: &lock,
             now,
         };
-        let read = refresh.run(&mut saved).await;
+        let whole = self.settings.refresh;
+        let read = tokio::time::timeout(whole, refresh.run(&mut saved)).await;
+        let read = read.unwrap_or_else(|_| {
+            Err(Error::Unavailable {
+                what: "the registry".to_owned(),
+                reason: format!("the refresh took longer than {} ms", whole.as_millis()),
+            })
+        });
         let mut trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
         trusted.seen = trusted.seen.max(now);
         match read {

@@ -19,6 +19,8 @@ use super::{
 const MAX_ROTATIONS: u64 = 256;
 /// The most publishers of a registry.
 const MAX_PUBLISHERS: usize = 1024;
+/// The most bytes of all publishers' documents together; each has an equal part, so that none takes another's.
+const MAX_PUBLISHED: u64 = 128 << 20;
 
 pub(super) struct Refresh<'a> {
     pub(super) files: &'a Files,
@@ -164,6 +166,9 @@ impl Refresh<'_> {
             ));
         }
         let keys = read_keys(what, &delegations.keys)?;
+        let part = MAX_PUBLISHED / (delegations.roles.len() as u64).max(1);
+        let limit = self.limits.publisher.min(part);
+        let revoked = known.revoked;
         let mut known = known.publishers;
         for publisher in &delegations.roles {
             let old = known.remove(&publisher.name).and_then(Result::ok);
@@ -172,17 +177,22 @@ impl Refresh<'_> {
                 (Err(error), _) | (_, Err(error)) => Err(error.to_string()),
                 (Ok(meta), Ok(_)) => match old.filter(|text| says_version(text, meta.version)) {
                     Some(text) => Ok(text),
-                    None => self.publisher(&publisher.name, meta.version).await?,
+                    None => self.publisher(&publisher.name, meta.version, limit).await?,
                 },
             };
             documents.publishers.insert(publisher.name.clone(), read);
         }
         if let Some(target) = targets.targets.get(REVOKED) {
-            let sha256 = target
-                .sha256()
-                .ok_or_else(|| Error::mixed(REVOKED, "it has no SHA-256"))?;
-            let stored = names::stored(REVOKED, &sha256.hex());
-            let text = self.files.document(&stored, self.limits.revoked).await?;
+            let unchanged = |text: &String| view::check_target(REVOKED, target, text.as_bytes()).is_ok();
+            let text = match revoked.filter(unchanged) {
+                Some(text) => text,
+                None => {
+                    let sha256 = target.sha256();
+                    let sha256 = sha256.ok_or_else(|| Error::mixed(REVOKED, "it has no SHA-256"))?;
+                    let stored = names::stored(REVOKED, &sha256.hex());
+                    self.files.document(&stored, self.limits.revoked).await?
+                }
+            };
             view::check_target(REVOKED, target, text.as_bytes())?;
             documents.revoked = Some(text);
         }
@@ -190,10 +200,8 @@ impl Refresh<'_> {
     }
 
     /// A publisher's document; what the publisher did wrong costs the publisher, a network that fails costs the refresh.
-    async fn publisher(&self, name: &str, version: u64) -> Result<Result<String, String>, Error> {
-        let read = self
-            .document(&format!("{version}.{name}.json"), self.limits.publisher)
-            .await;
+    async fn publisher(&self, name: &str, version: u64, limit: u64) -> Result<Result<String, String>, Error> {
+        let read = self.document(&format!("{version}.{name}.json"), limit).await;
         match read {
             Ok(text) => Ok(Ok(text)),
             Err(error) if error.retryable() => Err(error),

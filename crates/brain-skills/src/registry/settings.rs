@@ -13,6 +13,8 @@ pub struct Settings {
     pub connect: Duration,
     /// The longest time for one try to read one file, whatever its size.
     pub request: Duration,
+    /// The longest time for one refresh as a whole.
+    pub refresh: Duration,
     /// How often a file is asked for before it is given up; at least once.
     pub tries: u32,
     /// The longest time to wait for another process that changes the same trusted state.
@@ -34,6 +36,7 @@ impl Default for Settings {
         Self {
             connect: Duration::from_secs(5),
             request: Duration::from_secs(60),
+            refresh: Duration::from_secs(300),
             tries: 3,
             patience: Duration::from_secs(60),
             proxy: None,
@@ -66,7 +69,7 @@ impl Default for Limits {
             timestamp: MIB / 64,
             snapshot: MIB,
             targets: 4 * MIB,
-            publisher: 4 * MIB,
+            publisher: MIB,
             revoked: MIB,
             archive: 64 * MIB,
         }

@@ -50,7 +50,7 @@ impl Files {
     /// Copies a file into something that can be emptied again when a try fails.
     pub(super) async fn copy(&self, name: &str, limit: u64, into: &mut impl Sink) -> Result<(), Error> {
         match self {
-            Self::Directory(folder) => from_directory(folder, name, limit, into),
+            Self::Directory(folder) => from_directory(folder, name, limit, into).await,
             Self::Http(client) => client.copy(name, limit, into).await,
         }
     }
@@ -86,7 +86,7 @@ impl Sink for File {
     }
 }
 
-fn from_directory(folder: &Path, name: &str, limit: u64, into: &mut impl Sink) -> Result<(), Error> {
+async fn from_directory(folder: &Path, name: &str, limit: u64, into: &mut impl Sink) -> Result<(), Error> {
     let unavailable = |error: std::io::Error| Error::Unavailable {
         what: name.to_owned(),
         reason: error.to_string(),
@@ -116,6 +116,10 @@ fn from_directory(folder: &Path, name: &str, limit: u64, into: &mut impl Sink) -
                 what: name.to_owned(),
                 limit,
             });
+        }
+        // A large file is not read at one go, for others wait for this thread.
+        if had > 1 << 20 {
+            tokio::task::yield_now().await;
         }
         into.take(&buffer[..read])
             .map_err(|error| Error::local(folder, error))?;

@@ -1,7 +1,8 @@
 //! What a reader of a registry remembers between runs, in a directory of its own.
 //!
 //! Invariants: each file is replaced as a whole, so that a crash leaves the old one; the state is changed only under
-//! the lock; the clock never goes back: the latest time seen is kept and is the least that "now" means.
+//! the lock; the clock never goes back: the latest time seen is kept and is the least that "now" means. Where the clock
+//! was wrong and far ahead once, removing `seen.json` forgets that.
 
 use std::{
     collections::BTreeMap,

@@ -119,7 +119,7 @@ mod tests {
         symlink(&outside, root.join("b/1.0.0")).unwrap();
         let unsigned = Unsigned::new(&root);
         let a: SkillRef = "a@1.0.0".parse().unwrap();
-        assert_eq!(unsigned.list().unwrap(), [a.clone()]);
+        assert_eq!(unsigned.list().unwrap(), std::slice::from_ref(&a));
         assert_eq!(unsigned.resolve(&a).unwrap(), root.join("a/1.0.0"));
         for wrong in ["a@1.0.1", "b@1.0.0", "c@1.0.0", "e@1.0.0", "d@1.0.0"] {
             assert!(
