@@ -321,3 +321,58 @@ async fn readers_of_one_state_wait_for_each_other() {
         refresh.await.unwrap();
     }
 }
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (entry, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if entry.is_dir() {
+            copy(&entry, &to);
+        } else {
+            std::fs::copy(&entry, &to).unwrap();
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 150, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever is changed in whatever document: nothing else than what was signed is offered.
+    #[test]
+    fn changed_documents_offer_nothing_that_was_not_signed(
+        file in 0..6_usize,
+        changes in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), 0..=255_u8), 1..4),
+    ) {
+        let files =
+            ["timestamp.json", "1.snapshot.json", "1.targets.json", "1.acme.json", "1.globex.json", "2.root.json"];
+        let reader = Reader::of_made();
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        // The rotated one, for its second root.
+        let variant = if files[file] == "2.root.json" { "rotated" } else { "good" };
+        copy(&made().join(variant), folder.path());
+        let path = folder.path().join("metadata").join(files[file]);
+        let before = std::fs::read(&path).unwrap();
+        let mut bytes = before.clone();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let offered = runtime.block_on(async {
+            let source = brain_skills::registry::Source::Directory(folder.path().to_owned());
+            let registry = reader.open(source).await;
+            registry.refresh().await.ok().map(|()| (listed(&registry), resolve(&registry, "acme-mail@1.0.0")))
+        });
+        let signed = ["acme-mail@1.0.0", "globex-tool@1.0.0"];
+        if let Some((listed, acme)) = offered {
+            proptest::prop_assert!(listed.iter().all(|skill| signed.contains(&skill.as_str())), "{listed:?}");
+            if let Ok(found) = acme {
+                proptest::prop_assert_eq!(found.tree, Digest::of(b"tree"));
+                proptest::prop_assert_eq!(found.length, "archive of acme-mail/1.0.0".len() as u64);
+            }
+        } else {
+            proptest::prop_assert_ne!(bytes, before);
+        }
+    }
+}

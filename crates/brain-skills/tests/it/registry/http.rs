@@ -12,8 +12,8 @@ use std::{
 
 use brain_skills::registry::{Error, Proxy, Registry, Settings, Source};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpListener,
 };
 
 use super::{Reader, listed, made, resolve};
@@ -47,6 +47,10 @@ impl Drop for Server {
 
 impl Server {
     async fn start(manner: Manner) -> Self {
+        Self::start_with(manner, None).await
+    }
+
+    async fn start_with(manner: Manner, tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(AtomicUsize::new(0));
@@ -54,7 +58,13 @@ impl Server {
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(answer(stream, manner.clone(), Arc::clone(&counted)));
+                let (manner, counted, tls) = (manner.clone(), Arc::clone(&counted), tls.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => answer(stream, manner, counted).await,
+                        Some(tls) => answer(tls.accept(stream).await.ok()?, manner, counted).await,
+                    }
+                });
             }
         });
         Self {
@@ -74,7 +84,11 @@ impl Server {
 }
 
 /// One request for each connection. Errors are the reader's hanging up.
-async fn answer(mut stream: TcpStream, manner: Manner, requests: Arc<AtomicUsize>) -> Option<()> {
+async fn answer(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    manner: Manner,
+    requests: Arc<AtomicUsize>,
+) -> Option<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -261,4 +275,53 @@ async fn a_proxy_is_used_where_it_is_given() {
     };
     open(&reader, &server.source(), settings).await.refresh().await.unwrap();
     assert_eq!(proxy.requests(), used);
+}
+
+/// A server's side of TLS for 127.0.0.1, and the certificate to trust, as PEM.
+fn tls() -> (tokio_rustls::TlsAcceptor, String) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = config
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    (tokio_rustls::TlsAcceptor::from(Arc::new(config)), made.cert.pem())
+}
+
+#[tokio::test]
+async fn https_needs_a_trusted_certificate_and_never_falls_to_plain_http() {
+    let (acceptor, authority) = tls();
+    let plain = Server::start(Manner::Serves(made().join("good"))).await;
+    let to_plain = format!(
+        "HTTP/1.1 302 Found\r\nlocation: http://{}/registry/x\r\ncontent-length: 0\r\n\r\n",
+        plain.address
+    );
+    for (manner, authorities) in [
+        (Manner::Serves(made().join("good")), vec![authority.clone()]),
+        (Manner::Serves(made().join("good")), vec![]),
+        (Manner::Says(to_plain.leak()), vec![authority.clone()]),
+    ] {
+        let server = Server::start_with(manner.clone(), Some(acceptor.clone())).await;
+        let source = Source::Http(format!("https://{}/registry", server.address).parse().unwrap());
+        let reader = Reader::of_made();
+        let trusted = !authorities.is_empty();
+        let settings = Settings {
+            authorities,
+            ..reader.settings()
+        };
+        let result = open(&reader, &source, settings).await.refresh().await;
+        match (manner, trusted) {
+            (Manner::Says(_), _) => assert!(matches!(result, Err(Error::Redirected { .. }))),
+            (_, true) => result.unwrap(),
+            (_, false) => {
+                assert!(matches!(result, Err(Error::Unavailable { .. })));
+                assert_eq!(server.requests(), 0);
+            }
+        }
+    }
+    assert_eq!(plain.requests(), 0);
 }
