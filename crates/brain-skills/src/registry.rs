@@ -278,17 +278,10 @@ fn begin(state: &State, trust: &TrustRoot) -> Result<Saved, Error> {
     let Some(saved) = state.load()? else {
         return Ok(fresh);
     };
-    if saved.pinned == fresh.pinned {
+    if fresh.chain.iter().all(|root| saved.chain.contains(root)) {
         return Ok(saved);
     }
     let (old, new) = (first_root(&saved.root)?, first_root(&trust.0)?);
-    if saved.root == trust.0 {
-        // The operator pinned what the old pin had led to.
-        return Ok(Saved {
-            pinned: fresh.pinned,
-            ..saved
-        });
-    }
     if new.version <= old.version {
         return Err(Error::OtherRoot {
             path: state.folder().to_owned(),

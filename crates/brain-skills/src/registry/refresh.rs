@@ -14,6 +14,7 @@ use super::{
     state::{Floor, Lock, Saved, State},
     view::{self, Documents, View, check_age},
 };
+use crate::digest::Digest;
 
 /// The most rotations of the root that one refresh follows.
 const MAX_ROTATIONS: u64 = 256;
@@ -132,6 +133,7 @@ impl Refresh<'_> {
             if !same_online_keys(&root, &next)? {
                 saved.floor = Floor::default();
             }
+            saved.chain.push(Digest::of(text.as_bytes()));
             saved.root = text;
             self.state.save(self.lock, saved)?;
             root = next;

@@ -38,9 +38,9 @@ pub(super) struct Floor {
 #[serde(deny_unknown_fields)]
 pub(super) struct Saved {
     pub(super) format: u32,
-    /// The root that trust began with.
-    pub(super) pinned: Digest,
-    /// The newest root that the pinned one led to.
+    /// Every root from the pinned one to the newest, so that each of them may be pinned later.
+    pub(super) chain: Vec<Digest>,
+    /// The newest root.
     pub(super) root: String,
     pub(super) floor: Floor,
     pub(super) documents: Option<Documents>,
@@ -50,7 +50,7 @@ impl Saved {
     pub(super) fn new(root: &str) -> Self {
         Self {
             format: FORMAT,
-            pinned: Digest::of(root.as_bytes()),
+            chain: vec![Digest::of(root.as_bytes())],
             root: root.to_owned(),
             floor: Floor::default(),
             documents: None,

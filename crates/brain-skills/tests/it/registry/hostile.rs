@@ -120,6 +120,21 @@ async fn a_frozen_registry_is_refused_and_a_clock_set_back_does_not_help() {
 }
 
 #[tokio::test]
+async fn each_role_expires_also_between_two_refreshes() {
+    let reader = Reader::of_made();
+    let registry = reader.read("targets-expire-first").await.unwrap();
+    reader.pass_days(2);
+    assert!(resolve(&registry, "acme-mail@1.0.0").is_ok());
+    reader.pass_days(2);
+    let error = resolve(&registry, "acme-mail@1.0.0").unwrap_err();
+    assert!(
+        matches!(&error, Error::Expired { what, .. } if what == "targets.json"),
+        "{error}"
+    );
+    assert!(registry.list().is_err() && registry.refresh().await.is_err());
+}
+
+#[tokio::test]
 async fn going_back_is_refused() {
     refuses! {
         ["later", "good"] => Error::Rollback { what, had: 2, got: 1 } if what == "timestamp.json",
@@ -290,6 +305,30 @@ async fn another_root_is_refused() {
     let opened = brain_skills::registry::Registry::open(&source, &other, reader.state.path(), reader.settings()).await;
     assert!(matches!(opened, Err(Error::OtherRoot { .. })));
     assert!(brain_skills::registry::TrustRoot::new(&text.replace("\"version\":1", "\"version\":2")).is_err());
+}
+
+#[tokio::test]
+async fn every_root_of_the_chain_may_be_pinned() {
+    let mut reader = Reader::of_made();
+    reader.read("rotated").await.unwrap();
+    let root = |path: &str| {
+        let text = std::fs::read_to_string(made().join(path)).unwrap();
+        brain_skills::registry::TrustRoot::new(&text).unwrap()
+    };
+    for pinned in ["rotated/metadata/2.root.json", "root.json"] {
+        reader.root = root(pinned);
+        reader.read("rotated").await.unwrap();
+    }
+    let source = brain_skills::registry::Source::Directory(made().join("rotated"));
+    let other = root("root-both-quorums/metadata/2.root.json");
+    let opened = brain_skills::registry::Registry::open(&source, &other, reader.state.path(), reader.settings()).await;
+    assert!(matches!(opened, Err(Error::OtherRoot { .. })));
+    // A newer root than the chain reached goes on from there, and with the same keys nothing goes back.
+    let mut reader = Reader::of_made();
+    reader.read("later").await.unwrap();
+    reader.root = other;
+    assert!(matches!(reader.read("good").await, Err(Error::Rollback { .. })));
+    assert!(reader.read("later").await.is_ok());
 }
 
 #[tokio::test]

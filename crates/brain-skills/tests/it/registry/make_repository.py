@@ -167,6 +167,10 @@ for role in ["timestamp", "snapshot", "targets", "acme", "root"]:
     old.content(role).expires = days(-1)
     old.state().write(f"expired-{role}")
 
+first = good.copy().next("targets")
+first.targets.expires, first.timestamp.expires = days(3), days(6)
+first.state().write("targets-expire-first")
+
 # Going back, after "later" was read.
 back = later.copy().next()
 back.snapshot.version, back.timestamp.snapshot_meta = 1, MetaFile(1)
