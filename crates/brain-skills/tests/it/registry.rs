@@ -20,6 +20,7 @@ use std::{
 
 use brain_skills::{
     SkillRef,
+    digest::Digest,
     registry::{Clock, Error, Registry, Resolved, Settings, Source, TrustRoot},
 };
 use jiff::Timestamp;
@@ -105,15 +106,23 @@ fn with_python_tuf(script: &str, arguments: &[&Path]) -> String {
     said
 }
 
-/// The folder of repositories that python-tuf made, once for each run.
+/// The folder of repositories that python-tuf made, once for each text of its script.
 fn made() -> &'static Path {
-    static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = MADE.get_or_init(|| {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        with_python_tuf("make_repository.py", &[folder.path()]);
-        folder
-    });
-    folder.path()
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let script = std::fs::read(Path::new(FOLDER).join("make_repository.py")).unwrap();
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("registries-{}", Digest::of(&script).hex()));
+        if !place.exists() {
+            let fresh = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            with_python_tuf("make_repository.py", &[fresh.path()]);
+            // Another test process may have been faster.
+            if std::fs::rename(fresh.path(), &place).is_ok() {
+                let _ = fresh.keep();
+            }
+        }
+        assert!(place.exists());
+        place
+    })
 }
 
 /// A reader with a state and a clock of its own.
