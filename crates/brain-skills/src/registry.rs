@@ -40,7 +40,7 @@ pub use self::{
 };
 use self::{
     refresh::{Refresh, first_root, same_online_keys},
-    source::{Files, Sink},
+    source::{Files, Sink, Span},
     state::{Floor, Saved, State},
     view::View,
 };
@@ -234,7 +234,9 @@ impl Registry {
             length: 0,
         };
         let stored = names::stored(&target, &resolved.archive.hex());
-        self.files.copy(&stored, resolved.length, &mut fetched).await?;
+        self.files
+            .copy(&stored, resolved.length, Span::Archive, &mut fetched)
+            .await?;
         let digest: [u8; 32] = sha2::Digest::finalize(fetched.hash).into();
         if fetched.length != resolved.length || Digest::from(digest) != resolved.archive {
             return Err(Error::mixed(&target, "its length or SHA-256 differs"));

@@ -11,8 +11,10 @@ use super::source::Proxy;
 pub struct Settings {
     /// The longest time to connect.
     pub connect: Duration,
-    /// The longest time for one try to read one file, whatever its size.
+    /// The longest time for one try to read one document.
     pub request: Duration,
+    /// The longest time for one try to read one archive.
+    pub archive: Duration,
     /// The longest time for one refresh as a whole.
     pub refresh: Duration,
     /// How often a file is asked for before it is given up; at least once.
@@ -35,7 +37,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            request: Duration::from_secs(60),
+            request: Duration::from_secs(30),
+            archive: Duration::from_secs(600),
             refresh: Duration::from_secs(300),
             tries: 3,
             patience: Duration::from_secs(60),

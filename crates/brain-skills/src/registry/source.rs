@@ -43,17 +43,24 @@ impl Files {
     /// A document, by its name under `metadata` or `targets`.
     pub(super) async fn document(&self, name: &str, limit: u64) -> Result<String, Error> {
         let mut bytes = Vec::new();
-        self.copy(name, limit, &mut bytes).await?;
+        self.copy(name, limit, Span::Document, &mut bytes).await?;
         String::from_utf8(bytes).map_err(|_| Error::malformed(name, "it is not UTF-8"))
     }
 
     /// Copies a file into something that can be emptied again when a try fails.
-    pub(super) async fn copy(&self, name: &str, limit: u64, into: &mut impl Sink) -> Result<(), Error> {
+    pub(super) async fn copy(&self, name: &str, limit: u64, span: Span, into: &mut impl Sink) -> Result<(), Error> {
         match self {
             Self::Directory(folder) => from_directory(folder, name, limit, into).await,
-            Self::Http(client) => client.copy(name, limit, into).await,
+            Self::Http(client) => client.copy(name, limit, span, into).await,
         }
     }
+}
+
+/// How long reading may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Span {
+    Document,
+    Archive,
 }
 
 /// Takes the bytes of a file.

@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 use reqwest::{StatusCode, redirect};
 use url::Url;
 
-use super::{Error, Settings, Sink};
+use super::{Error, Settings, Sink, Span};
 
 /// The first pause before another try; it doubles.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -30,6 +30,7 @@ pub(in crate::registry) struct Client {
     base: Url,
     client: reqwest::Client,
     request: Duration,
+    archive: Duration,
     tries: u32,
 }
 
@@ -93,21 +94,26 @@ impl Client {
             base,
             client,
             request: settings.request,
+            archive: settings.archive,
             tries: settings.tries.max(1),
         })
     }
 
-    pub(super) async fn copy(&self, name: &str, limit: u64, into: &mut impl Sink) -> Result<(), Error> {
+    pub(super) async fn copy(&self, name: &str, limit: u64, span: Span, into: &mut impl Sink) -> Result<(), Error> {
+        let span = match span {
+            Span::Document => self.request,
+            Span::Archive => self.archive,
+        };
         let mut pause = PAUSE;
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let once = tokio::time::timeout(self.request, self.once(name, limit, into)).await;
+            let once = tokio::time::timeout(span, self.once(name, limit, into)).await;
             let reason = match once {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(Failed::Always(error))) => return Err(error),
                 Ok(Err(Failed::Now(reason))) => reason,
-                Err(_) => format!("it took longer than {} ms", self.request.as_millis()),
+                Err(_) => format!("it took longer than {} ms", span.as_millis()),
             };
             if attempt >= self.tries {
                 return Err(Error::Unavailable {

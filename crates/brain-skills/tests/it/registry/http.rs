@@ -218,6 +218,28 @@ async fn slow_and_silent_servers_are_given_up() {
 }
 
 #[tokio::test]
+async fn an_archive_has_a_deadline_of_its_own() {
+    let good = Server::start(Manner::Serves(made().join("good"))).await;
+    let reader = Reader::of_made();
+    let registry = open(&reader, &good.source(), reader.settings()).await;
+    registry.refresh().await.unwrap();
+    let found = resolve(&registry, "acme-mail@1.0.0").unwrap();
+    drop(registry);
+    for (manner, late) in [(Manner::Silent, true), (Manner::Floods, false)] {
+        let server = Server::start(manner).await;
+        let settings = Settings {
+            archive: Duration::from_millis(200),
+            ..reader.settings()
+        };
+        let registry = open(&reader, &server.source(), settings).await;
+        let fetched = tokio::time::timeout(Duration::from_secs(10), registry.fetch(&found)).await;
+        let error = fetched.expect("it ends in time").unwrap_err();
+        assert_eq!(matches!(&error, Error::Unavailable { .. }), late, "{error}");
+        assert_eq!(matches!(&error, Error::TooLarge { .. }), !late, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn endless_answers_are_cut_off() {
     let server = Server::start(Manner::Floods).await;
     assert!(matches!(read(&server).await, Err(Error::TooLarge { .. })));
