@@ -1,5 +1,8 @@
-//! Which hosts a program may reach.
+//! Which hosts a program may reach, and the proxy that is its only way there.
+//!
+//! Invariants: nothing is reached, or even looked up, that is not on the list by exact name and port; what was judged
+//! is what is dialled.
 
-/// Hosts that a program may reach, as exact names and ports.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Allowlist {}
+pub mod allowlist;
+
+pub use allowlist::{Allowlist, Endpoint, Host};
