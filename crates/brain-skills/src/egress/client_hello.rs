@@ -69,7 +69,11 @@ pub fn server_name(bytes: &[u8]) -> Result<Option<Option<String>>, Error> {
 }
 
 fn more<T>(bytes: &[u8]) -> Result<Option<T>, Error> {
-    if bytes.len() < MAX_BYTES { Ok(None) } else { Err(Error::TooLong) }
+    if bytes.len() < MAX_BYTES {
+        Ok(None)
+    } else {
+        Err(Error::TooLong)
+    }
 }
 
 fn name_in_hello(body: &[u8]) -> Result<Option<String>, Error> {
@@ -105,7 +109,9 @@ fn host_name(data: &[u8]) -> Result<String, Error> {
         return Err(Error::Malformed);
     }
     let name = list.vector16()?;
-    let text = str::from_utf8(name).ok().filter(|text| !text.is_empty() && text.is_ascii());
+    let text = str::from_utf8(name)
+        .ok()
+        .filter(|text| !text.is_empty() && text.is_ascii());
     match text {
         Some(text) if list.0.is_empty() && data.0.is_empty() => Ok(text.to_owned()),
         _ => Err(Error::Malformed),
@@ -185,7 +191,13 @@ mod tests {
 
     fn name_extension(name: &str) -> Vec<u8> {
         let length = u16::try_from(name.len()).unwrap();
-        [&(length + 3).to_be_bytes()[..], &[0], &length.to_be_bytes(), name.as_bytes()].concat()
+        [
+            &(length + 3).to_be_bytes()[..],
+            &[0],
+            &length.to_be_bytes(),
+            name.as_bytes(),
+        ]
+        .concat()
     }
 
     #[test]
@@ -203,10 +215,22 @@ mod tests {
     fn no_name_is_told_apart_from_two_and_from_a_hidden_one() {
         assert_eq!(server_name(&hello("192.0.2.1")), Ok(Some(None)));
         let name = name_extension("a.example");
-        assert_eq!(server_name(&with_extensions(&[(0, &name)])), Ok(Some(Some("a.example".into()))));
-        assert_eq!(server_name(&with_extensions(&[(0, &name), (0, &name)])), Err(Error::Malformed));
-        assert_eq!(server_name(&with_extensions(&[(0, &name), (0xfe0d, b"x")])), Err(Error::Hidden));
-        assert_eq!(server_name(&with_extensions(&[(0, &name_extension(""))])), Err(Error::Malformed));
+        assert_eq!(
+            server_name(&with_extensions(&[(0, &name)])),
+            Ok(Some(Some("a.example".into())))
+        );
+        assert_eq!(
+            server_name(&with_extensions(&[(0, &name), (0, &name)])),
+            Err(Error::Malformed)
+        );
+        assert_eq!(
+            server_name(&with_extensions(&[(0, &name), (0xfe0d, b"x")])),
+            Err(Error::Hidden)
+        );
+        assert_eq!(
+            server_name(&with_extensions(&[(0, &name_extension(""))])),
+            Err(Error::Malformed)
+        );
         let two = [&name[..2], &name[2..], &name[2..]].concat();
         assert_eq!(server_name(&with_extensions(&[(0, &two)])), Err(Error::Malformed));
     }

@@ -34,8 +34,7 @@ use super::{
 const MAX_ADDRESSES: usize = 32;
 
 /// Looks up the addresses of a name.
-pub type Resolve =
-    Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>> + Send + Sync>;
+pub type Resolve = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>> + Send + Sync>;
 
 /// What the proxy allows in time and number.
 #[derive(Debug, Clone)]
@@ -271,7 +270,13 @@ impl Connection {
                 self.tell(target.clone(), Some(address), None);
                 let sent = send(&mut program, &mut host, &head, buffer, body_bytes, settings.idle_time).await;
                 let Ok(extra) = sent else { return };
-                let tell = || self.tell(target, None, Some(Refusal::Malformed("a connection carries one request")));
+                let tell = || {
+                    self.tell(
+                        target,
+                        None,
+                        Some(Refusal::Malformed("a connection carries one request")),
+                    )
+                };
                 let mut tell = Some(tell);
                 if extra && let Some(tell) = tell.take() {
                     tell();
@@ -296,7 +301,13 @@ impl Connection {
                 break name;
             }
             let room = client_hello::MAX_BYTES - buffer.len();
-            if (&mut *program).take(room as u64).read_buf(buffer).await.map_err(missing)? == 0 {
+            if (&mut *program)
+                .take(room as u64)
+                .read_buf(buffer)
+                .await
+                .map_err(missing)?
+                == 0
+            {
                 return Err(Refusal::Tls(client_hello::Error::Missing));
             }
         };

@@ -55,7 +55,10 @@ const HOP_BY_HOP: [&str; 9] = [
 /// How long the head at the start of these bytes is, with the empty line that ends it.
 #[must_use]
 pub fn head_length(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
+    bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .map(|at| at + 4)
 }
 
 /// Reads a head, whole as [`head_length`] found it.
@@ -114,7 +117,11 @@ fn plain(method: &str, target: &str, fields: &[(&str, &str)]) -> Result<Request,
             "content-length" => {
                 let length = (body_bytes.is_none() && value.bytes().all(|byte| byte.is_ascii_digit()))
                     .then(|| value.parse::<u64>().ok().filter(|length| *length <= MAX_BODY_BYTES));
-                body_bytes = Some(length.flatten().ok_or(Malformed("its Content-Length is wrong or too large"))?);
+                body_bytes = Some(
+                    length
+                        .flatten()
+                        .ok_or(Malformed("its Content-Length is wrong or too large"))?,
+                );
             }
             "expect" => return Err(Malformed("Expect is not supported")),
             _ if HOP_BY_HOP.contains(&lower.as_str()) => {}
@@ -224,7 +231,10 @@ mod tests {
             let plain = format!("GET http://{host}/ HTTP/1.1\r\n\r\n");
             assert!(matches!(read(&plain), Err(Error::Host(_))), "{host}");
         }
-        assert!(matches!(connect("a.example\0.evil.example:443"), Err(Error::Malformed(_))));
+        assert!(matches!(
+            connect("a.example\0.evil.example:443"),
+            Err(Error::Malformed(_))
+        ));
         assert!(matches!(connect("b\u{fc}cher.example:443"), Err(Error::Malformed(_))));
     }
 

@@ -1,0 +1,499 @@
+//! What programs try in order to get out by network, against the proxy on real sockets.
+//!
+//! `127.0.0.2` stands for the public internet and is all that the proxy is told to take for it; `127.0.0.1` stays what it is.
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::{IpAddr, SocketAddr, TcpListener},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use brain_skills::egress::{Allowlist, Decision, Proxy, Refusal, Resolve, Settings, address::Exceptions, client_hello};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const PUBLIC: &str = "127.0.0.2";
+
+/// A proxy for one program, and what it was asked and decided.
+struct Fixture {
+    address: SocketAddr,
+    decisions: Arc<Mutex<Vec<Decision>>>,
+    lookups: Arc<Mutex<Vec<String>>>,
+    stop: CancellationToken,
+    served: JoinHandle<io::Result<()>>,
+}
+
+impl Fixture {
+    fn start(list: &[&str]) -> Self {
+        Self::with(list, Settings::default(), vec![])
+    }
+
+    /// `answers` are what lookups find one after the other; when they are used up, the public stand-in is found.
+    fn with(list: &[&str], settings: Settings, answers: Vec<Vec<&str>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let decisions = Arc::new(Mutex::new(Vec::new()));
+        let lookups = Arc::new(Mutex::new(Vec::new()));
+        let parse = |texts: Vec<&str>| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let answers = Mutex::new(answers.into_iter().map(parse).collect::<VecDeque<_>>());
+        let asked = Arc::clone(&lookups);
+        let resolve: Resolve = Arc::new(move |name| {
+            asked.lock().unwrap().push(name);
+            let answer = answers.lock().unwrap().pop_front();
+            Box::pin(async move { Ok(answer.unwrap_or_else(|| vec![PUBLIC.parse().unwrap()])) })
+        });
+        let settings = Settings {
+            exceptions: Exceptions::new(vec![format!("{PUBLIC}/32").parse().unwrap()]),
+            ..settings
+        };
+        let told = Arc::clone(&decisions);
+        let stop = CancellationToken::new();
+        let serve = {
+            let (list, stop) = (Arc::new(Allowlist::parse(list).unwrap()), stop.clone());
+            let log = Arc::new(move |decision| told.lock().unwrap().push(decision));
+            async move {
+                let proxy = Proxy::with_resolver(settings, resolve);
+                proxy.serve(listener, list, log, stop).await
+            }
+        };
+        Self {
+            address,
+            decisions,
+            lookups,
+            stop,
+            served: tokio::spawn(serve),
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends this, and reads until the proxy closes.
+    async fn ask(&self, request: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_ref()).await.unwrap();
+        to_end(&mut stream).await
+    }
+
+    /// A connection that was let through by CONNECT, before TLS.
+    async fn tunnel(&self, target: &str) -> TcpStream {
+        let mut stream = self.connect().await;
+        let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let byte = timeout(PATIENCE, stream.read_u8()).await.unwrap();
+            head.push(byte.expect("the proxy lets it through"));
+        }
+        assert!(head.starts_with(b"HTTP/1.1 200 "), "{head:?}");
+        stream
+    }
+
+    fn lookups(&self) -> Vec<String> {
+        self.lookups.lock().unwrap().clone()
+    }
+
+    /// Waits for this many decisions.
+    async fn decisions(&self, count: usize) -> Vec<Decision> {
+        let found = async {
+            loop {
+                let decisions = self.decisions.lock().unwrap().clone();
+                if decisions.len() >= count {
+                    return decisions;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let decisions = timeout(PATIENCE, found).await.expect("decisions are told");
+        assert_eq!(decisions.len(), count, "{decisions:?}");
+        decisions
+    }
+
+    /// The one decision, a refusal.
+    async fn refusal(&self) -> Refusal {
+        self.decisions(1).await.remove(0).refused.expect("it was refused")
+    }
+}
+
+/// Reads until the other side closes; a reset is an end, too.
+async fn to_end(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut text))
+        .await
+        .expect("the connection ends");
+    String::from_utf8(text).unwrap()
+}
+
+/// A server at the public stand-in: for each connection in turn it reads until `enough`, answers, and hands over what it read.
+struct Origin {
+    port: u16,
+    seen: tokio::sync::mpsc::UnboundedReceiver<Vec<u8>>,
+}
+
+impl Origin {
+    async fn start(enough: fn(&[u8]) -> bool, answer: String) -> Self {
+        let listener = tokio::net::TcpListener::bind((PUBLIC, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (tell, seen) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut bytes = Vec::new();
+                while !enough(&bytes) && matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {}
+                if enough(&bytes) {
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                    let _ = stream.shutdown().await;
+                    // Whatever else is sent belongs to what was seen.
+                    while matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {}
+                }
+                let _ = tell.send(bytes);
+            }
+        });
+        Self { port, seen }
+    }
+
+    async fn tls() -> Self {
+        Self::start(
+            |bytes| matches!(client_hello::server_name(bytes), Ok(Some(_))),
+            "pong".into(),
+        )
+        .await
+    }
+
+    async fn http(answer: &str) -> Self {
+        Self::start(
+            |bytes| bytes.windows(4).any(|window| window == b"\r\n\r\n"),
+            answer.into(),
+        )
+        .await
+    }
+
+    async fn seen(&mut self) -> Vec<u8> {
+        let seen = timeout(PATIENCE, self.seen.recv()).await;
+        seen.expect("a connection comes and ends").unwrap()
+    }
+}
+
+fn hello(name: &str) -> Vec<u8> {
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let mut client = ClientConnection::new(Arc::new(config), name.to_owned().try_into().unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn tls_for_a_listed_host_goes_through_both_ways() {
+    let mut origin = Origin::tls().await;
+    let target = format!("a.example:{}", origin.port);
+    let fixture = Fixture::start(&[&target]);
+    let mut stream = fixture.tunnel(&target.to_uppercase()).await;
+    let hello = hello("a.example");
+    // In two pieces, as a network may deliver them.
+    stream.write_all(&hello[..7]).await.unwrap();
+    stream.write_all(&hello[7..]).await.unwrap();
+    assert_eq!(to_end(&mut stream).await, "pong");
+    drop(stream);
+    assert_eq!(origin.seen().await, hello);
+    let allowed = Decision {
+        target,
+        address: Some(PUBLIC.parse().unwrap()),
+        refused: None,
+    };
+    assert_eq!(fixture.decisions(1).await, [allowed]);
+    assert_eq!(fixture.lookups(), ["a.example"]);
+}
+
+#[tokio::test]
+async fn what_is_not_on_the_list_is_refused_without_a_lookup() {
+    for target in [
+        // Addresses, the brain itself among them.
+        "127.0.0.1:443",
+        "93.184.215.14:443",
+        "[::1]:443",
+        "169.254.169.254:443",
+        "[64:ff9b::7f00:1]:443",
+        // Suffixes and prefixes of what is listed.
+        "example:443",
+        "x.a.example:443",
+        "evil-a.example:443",
+        "a.example.evil.example:443",
+        "secret-data.dns.evil.example:443",
+        // Other ports of a host that is listed.
+        "a.example:22",
+        "a.example:80",
+        "a.example:444",
+        "localhost:443",
+    ] {
+        let fixture = Fixture::start(&["a.example"]);
+        let answer = fixture.ask(format!("CONNECT {target} HTTP/1.1\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{target}: {answer}");
+        let decision = fixture.decisions(1).await.remove(0);
+        assert_eq!(
+            (decision.target.as_str(), decision.refused),
+            (target, Some(Refusal::NotListed))
+        );
+        assert_eq!(fixture.lookups(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn hosts_in_disguise_are_refused_without_a_lookup() {
+    let hosts: [&[u8]; 14] = [
+        b"2130706433",
+        b"017700000001",
+        b"0x7f000001",
+        b"0x7f.1",
+        b"127.1",
+        b"0177.0.0.1",
+        b"[::ffff:127.0.0.1]",
+        b"[::ffff:7f00:1]",
+        b"[0:0:0:0:0:0:0:1]",
+        b"a.example.",
+        b"a.example\0.evil.example",
+        b"a.example%00.evil.example",
+        b"user@a.example",
+        b"b\xc3\xbccher.example",
+    ];
+    for host in hosts {
+        let fixture = Fixture::start(&["a.example", "a.example:80"]);
+        for request in [
+            [b"CONNECT ", host, b":443 HTTP/1.1\r\n\r\n"].concat(),
+            [b"GET http://", host, b"/ HTTP/1.1\r\n\r\n"].concat(),
+        ] {
+            let answer = fixture.ask(request).await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{host:?}: {answer}");
+        }
+        for decision in fixture.decisions(2).await {
+            assert!(
+                matches!(decision.refused, Some(Refusal::Host | Refusal::Malformed(_))),
+                "{decision:?}"
+            );
+        }
+        assert_eq!(fixture.lookups(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_bound_anew_does_not_lead_inside() {
+    let mut origin = Origin::tls().await;
+    let target = format!("a.example:{}", origin.port);
+    // The second lookup of the name finds the brain's own machine; one request must not come to it.
+    let answers = vec![vec![PUBLIC], vec!["127.0.0.1"]];
+    let fixture = Fixture::with(&[&target], Settings::default(), answers);
+    let mut stream = fixture.tunnel(&target).await;
+    stream.write_all(&hello("a.example")).await.unwrap();
+    assert_eq!(to_end(&mut stream).await, "pong");
+    drop(stream);
+    origin.seen().await;
+    assert_eq!(fixture.lookups().len(), 1, "what was judged is dialled");
+    let answer = fixture.ask(format!("CONNECT {target} HTTP/1.1\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    let refused = fixture.decisions(2).await.remove(1).refused;
+    assert_eq!(refused, Some(Refusal::NotPublic("127.0.0.1".parse().unwrap())));
+}
+
+#[tokio::test]
+async fn one_address_that_is_not_public_refuses_the_name() {
+    for address in [
+        "127.0.0.1",
+        "10.0.0.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "::1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a00:1",
+        "2002:a00:1::",
+        "fd00:ec2::254",
+        "fe80::1",
+        "224.0.0.1",
+        "0.0.0.0",
+    ] {
+        let mut origin = Origin::tls().await;
+        let target = format!("a.example:{}", origin.port);
+        let fixture = Fixture::with(&[&target], Settings::default(), vec![vec![PUBLIC, address]]);
+        let answer = fixture.ask(format!("CONNECT {target} HTTP/1.1\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{address}: {answer}");
+        assert_eq!(fixture.refusal().await, Refusal::NotPublic(address.parse().unwrap()));
+        assert!(origin.seen.try_recv().is_err(), "nothing was dialled");
+    }
+}
+
+#[tokio::test]
+async fn being_on_the_list_makes_no_address_public() {
+    for (entry, target) in [
+        ("169.254.169.254:80", "169.254.169.254:80"),
+        ("127.0.0.1", "127.0.0.1:443"),
+        ("[::1]", "[::1]:443"),
+        ("[fd00:ec2::254]:80", "[fd00:ec2::254]:80"),
+    ] {
+        let fixture = Fixture::start(&[entry]);
+        let answer = fixture.ask(format!("CONNECT {target} HTTP/1.1\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{entry}: {answer}");
+        assert!(matches!(fixture.refusal().await, Refusal::NotPublic(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_carries_tls_for_its_host_or_nothing() {
+    let other = Refusal::ServerName("b.example".into());
+    let not_tls = || Refusal::Tls(client_hello::Error::NotTls);
+    let cases = [
+        (hello("b.example"), other),
+        (hello("192.0.2.1"), Refusal::ServerName(String::new())),
+        // A second proxy, at a host that is allowed.
+        (b"CONNECT evil.example:443 HTTP/1.1\r\n\r\n".to_vec(), not_tls()),
+        (b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(), not_tls()),
+        (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".to_vec(), not_tls()),
+        (vec![22, 3, 1, 0, 0], Refusal::Tls(client_hello::Error::Malformed)),
+    ];
+    for (bytes, expected) in cases {
+        let mut origin = Origin::tls().await;
+        let target = format!("a.example:{}", origin.port);
+        let fixture = Fixture::start(&[&target]);
+        let mut stream = fixture.tunnel(&target).await;
+        stream.write_all(&bytes).await.unwrap();
+        assert_eq!(to_end(&mut stream).await, "");
+        assert_eq!(fixture.refusal().await, expected);
+        assert_eq!(origin.seen().await, b"", "not one byte of it arrives");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_is_for_one_host_and_one_request() {
+    let mut origin = Origin::http("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let host = format!("a.example:{}", origin.port);
+    let fixture = Fixture::start(&[&host]);
+    let second = format!(
+        "GET http://evil.example:{}/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        origin.port
+    );
+    let answer = fixture
+        .ask(format!(
+            "POST http://{host}/first HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 3\r\n\r\nabc{second}"
+        ))
+        .await;
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    let seen = String::from_utf8(origin.seen().await).unwrap();
+    let expected = format!("POST /first HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: 3\r\n\r\nabc");
+    assert_eq!(seen, expected);
+    let decisions = fixture.decisions(2).await;
+    assert!(decisions[0].allowed());
+    assert!(matches!(decisions[1].refused, Some(Refusal::Malformed(_))));
+    assert_eq!(fixture.lookups(), ["a.example"]);
+}
+
+/// A program as people write them follows the redirect, and comes to the proxy with it.
+#[tokio::test]
+async fn a_redirect_off_the_list_is_refused() {
+    let origin = Origin::http(
+        "HTTP/1.1 302 Found\r\nlocation: http://evil.example/stolen\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    let host = format!("a.example:{}", origin.port);
+    let fixture = Fixture::start(&[&host]);
+    let script = "import sys, urllib.request, urllib.error\n\
+                  try: urllib.request.urlopen(sys.argv[1], timeout=20)\n\
+                  except urllib.error.HTTPError as e: print(e.code, e.url)\n";
+    let program = tokio::process::Command::new("python3")
+        .args(["-c", script, &format!("http://{host}/")])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("http_proxy", format!("http://{}", fixture.address))
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(PATIENCE, program).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), "403 http://evil.example/stolen", "{output:?}");
+    let decisions = fixture.decisions(2).await;
+    assert!(decisions[0].allowed());
+    assert_eq!(decisions[1].target, "evil.example:80");
+    assert_eq!(decisions[1].refused, Some(Refusal::NotListed));
+    assert_eq!(fixture.lookups(), ["a.example"]);
+}
+
+#[tokio::test]
+async fn heads_are_bounded_in_size_and_time() {
+    let settings = Settings {
+        head_time: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    let fixture = Fixture::with(&["a.example"], settings.clone(), vec![]);
+    let answer = fixture.ask("CONNECT a.example:443 HTTP/1.1\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(fixture.refusal().await, Refusal::Slow);
+
+    let fixture = Fixture::with(&["a.example"], settings.clone(), vec![]);
+    let answer = fixture.ask("x".repeat(16 << 10)).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(matches!(fixture.refusal().await, Refusal::Malformed(_)));
+
+    // Someone who connects and says nothing is let go, and is nothing that was decided.
+    let fixture = Fixture::with(&["a.example"], settings.clone(), vec![]);
+    assert_eq!(fixture.ask("").await, "");
+    fixture.decisions(0).await;
+
+    let origin = Origin::tls().await;
+    let target = format!("a.example:{}", origin.port);
+    let fixture = Fixture::with(&[&target], settings, vec![]);
+    let mut stream = fixture.tunnel(&target).await;
+    stream.write_all(&hello("a.example")[..20]).await.unwrap();
+    assert_eq!(to_end(&mut stream).await, "");
+    assert_eq!(fixture.refusal().await, Refusal::Tls(client_hello::Error::Missing));
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_silence_ends_them() {
+    let settings = Settings {
+        connections: 1,
+        idle_time: Duration::from_millis(500),
+        ..Settings::default()
+    };
+    // It never has enough, so that the tunnel stays open until it is cut.
+    let mut origin = Origin::start(|_| false, String::new()).await;
+    let target = format!("a.example:{}", origin.port);
+    let fixture = Fixture::with(&[&target], settings, vec![]);
+    let mut first = fixture.tunnel(&target).await;
+    let hello = hello("a.example");
+    first.write_all(&hello).await.unwrap();
+    fixture.decisions(1).await;
+    let mut second = fixture.connect().await;
+    second
+        .write_all(b"CONNECT b.example:443 HTTP/1.1\r\n\r\n")
+        .await
+        .unwrap();
+    let answered = timeout(Duration::from_millis(100), second.readable()).await;
+    assert!(answered.is_err(), "the second waits while the first is open");
+    assert_eq!(to_end(&mut first).await, "");
+    assert_eq!(origin.seen().await, hello);
+    assert!(to_end(&mut second).await.starts_with("HTTP/1.1 403 "));
+    fixture.decisions(2).await;
+}
+
+#[tokio::test]
+async fn stopping_cuts_everything() {
+    let mut origin = Origin::start(|_| false, String::new()).await;
+    let target = format!("a.example:{}", origin.port);
+    let fixture = Fixture::start(&[&target]);
+    let mut stream = fixture.tunnel(&target).await;
+    stream.write_all(&hello("a.example")).await.unwrap();
+    fixture.decisions(1).await;
+    fixture.stop.cancel();
+    assert_eq!(to_end(&mut stream).await, "");
+    origin.seen().await;
+    timeout(PATIENCE, fixture.served).await.unwrap().unwrap().unwrap();
+    assert!(TcpStream::connect(fixture.address).await.is_err());
+}

@@ -1,0 +1,4 @@
+//! Integration tests of the skill plane, as one binary.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod egress;
