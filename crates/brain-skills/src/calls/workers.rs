@@ -114,6 +114,8 @@ impl Pool {
         let key = Key::new(skill, tenant);
         let entry = self.enter(&key)?;
         let (worker, warm) = self.worker(skill, &key, &entry, deadline, cancel).await?;
+        // It may have been revoked while the worker was made ready.
+        self.lock().may_run(&key)?;
         let done = worker.call(call, deadline, cancel, &entry.kill, events).await;
         let (error, stderr) = match done {
             Ok((worker, result)) => {
@@ -256,7 +258,7 @@ impl Pool {
                 }
             }
         };
-        // It may have been revoked while this waited.
+        // Nothing is started that was revoked while this waited.
         self.lock().may_run(key)?;
         match self.start(skill, permit, entry, deadline, cancel).await {
             Ok(worker) => Ok((worker, false)),
