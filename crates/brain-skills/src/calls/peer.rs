@@ -22,9 +22,6 @@ use super::{
 };
 use crate::launch::{Ended, Enforced, Running, Tree};
 
-/// Most messages of a program within one call.
-const MAX_MESSAGES: usize = 50_000;
-
 /// How many of the longest frames a program may write within one call.
 const MAX_FRAMES_OF_BYTES: usize = 16;
 
@@ -151,7 +148,7 @@ impl Peer {
         let mut stop_at = until.deadline;
         let mut cancelled = false;
         let mut over = false;
-        let (mut messages, mut bytes_read) = (0, 0_usize);
+        let mut bytes_read = 0_usize;
         let tree = self.tree();
         let ended = tree.ended();
         tokio::pin!(ended);
@@ -188,9 +185,8 @@ impl Peer {
                     let Next::Frame { value, bytes } = next? else {
                         return Err(Stop::Closed);
                     };
-                    messages += 1;
                     bytes_read = bytes_read.saturating_add(bytes);
-                    if messages > MAX_MESSAGES || bytes_read > self.frame_bytes.saturating_mul(MAX_FRAMES_OF_BYTES) {
+                    if bytes_read > self.frame_bytes.saturating_mul(MAX_FRAMES_OF_BYTES) {
                         return Err(Violation::Flood.into());
                     }
                     match Incoming::read(value)? {

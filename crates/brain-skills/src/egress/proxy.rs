@@ -353,6 +353,7 @@ async fn read_head(program: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<
         if room == 0 {
             return Ok(None);
         }
+        buffer.reserve(room.min(4096));
         if (&mut *program).take(room as u64).read_buf(buffer).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

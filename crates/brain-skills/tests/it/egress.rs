@@ -396,6 +396,28 @@ async fn a_kept_connection_is_for_one_host_and_one_request() {
     assert_eq!(fixture.lookups(), ["a.example"]);
 }
 
+#[tokio::test]
+async fn a_second_request_that_comes_later_goes_nowhere_either() {
+    let mut origin = Origin::start(|_| false, String::new()).await;
+    let host = format!("a.example:{}", origin.port);
+    let fixture = Fixture::start(&[&host]);
+    let mut stream = fixture.connect().await;
+    let request = format!("GET http://{host}/ HTTP/1.1\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    fixture.decisions(1).await;
+    stream
+        .write_all(b"GET http://evil.example/ HTTP/1.1\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(!fixture.decisions(2).await[1].allowed());
+    fixture.stop.cancel();
+    let seen = String::from_utf8(origin.seen().await).unwrap();
+    assert_eq!(
+        seen,
+        format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")
+    );
+}
+
 /// A program as people write them follows the redirect, and comes to the proxy with it.
 #[tokio::test]
 async fn a_redirect_off_the_list_is_refused() {

@@ -172,7 +172,7 @@ async fn whoever_never_reads_blocks_nobody() {
     // Asking without ever reading an answer is bounded.
     let asks = format!("{script}while True: send({{'jsonrpc': '2.0', 'id': 'x' * 200, 'method': 'ping'}})");
     let failure = Fixture::program(&asks).call(payload()).await.unwrap_err();
-    let expected = matches!(failure.error(), Error::Protocol(Violation::Deaf | Violation::Flood));
+    let expected = matches!(failure.error(), Error::Protocol(Violation::Deaf));
     assert!(expected, "{failure}");
 }
 
@@ -200,6 +200,7 @@ async fn how_a_skill_ends_is_told() {
     // An answer counts although nobody is left to have said it.
     let fixture = Fixture::executing("answer(r, 'last words'); os._exit(1)");
     assert_eq!(fixture.value(json!(null)).await, "last words");
+    super::eventually(async || (fixture.pool.running() == 0).then_some(())).await;
     let again = fixture.call(json!(null)).await.unwrap();
     assert!(!again.warm);
 }

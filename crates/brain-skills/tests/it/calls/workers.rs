@@ -265,11 +265,19 @@ async fn what_is_revoked_stops_at_once_warm_or_at_work() {
 
 #[tokio::test]
 async fn workers_of_one_tenant_can_be_retired() {
-    let fixture = Fixture::executing("answer(r, os.getpid())");
+    let fixture = Arc::new(Fixture::executing(WORK));
     let (a, b) = (fixture.value_as("a").await, fixture.value_as("b").await);
     fixture.pool.retire(AtWork::Finish, |_, tenant| tenant == "a");
     assert_eq!(fixture.value_as("b").await, b);
     assert_ne!(fixture.value_as("a").await, a);
+    // One that is at work may end its work, and is not kept.
+    let idle = fixture.pool.idle();
+    let (working, _keep) = fixture.long(json!(1));
+    let pid = fixture.pids(5).await[4];
+    fixture.pool.retire(AtWork::Finish, |_, tenant| tenant == "tenant");
+    assert_eq!(working.await.unwrap().unwrap(), pid.as_raw());
+    assert_eq!(fixture.pool.idle(), idle);
+    gone(pid).await;
 }
 
 #[tokio::test]
