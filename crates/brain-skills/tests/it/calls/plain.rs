@@ -92,6 +92,10 @@ struct Group {
 impl Tree for Group {
     fn kill(&self) {
         self.kill.send_replace(true);
+        // Here, too: at the end of a test nobody may be left to do it.
+        if self.ended.borrow().is_none() {
+            let _ = killpg(self.group, Signal::SIGKILL);
+        }
     }
 
     async fn ended(&self) -> Ended {
