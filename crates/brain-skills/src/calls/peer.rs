@@ -4,7 +4,7 @@
 //! each answer is for the one request that is open, or it is a violation; dropping a peer kills the whole tree of processes, and
 //! its place among the running ones is free only when all of them have ended.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -119,14 +119,18 @@ impl Peer {
     /// Takes in what has come while nobody asked. Whether the program can be asked: it has neither ended nor said anything but
     /// notices.
     pub(super) async fn is_quiet(&mut self, on_notice: OnNotice<'_>) -> bool {
+        // Whatever has come by now is to be known of.
+        tokio::task::yield_now().await;
         for _ in 0..64 {
-            match timeout(Duration::ZERO, self.frames.next()).await {
-                Err(_) => return true,
-                Ok(Ok(Next::Frame { value, .. })) => match Incoming::read(value) {
+            let mut next = pin!(self.frames.next());
+            // One look: a timer of no time at all would take a millisecond from each call.
+            match poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await {
+                Poll::Pending => return true,
+                Poll::Ready(Ok(Next::Frame { value, .. })) => match Incoming::read(value) {
                     Ok(Incoming::Notice { method, params }) => on_notice(&method, &params),
                     _ => return false,
                 },
-                Ok(_) => return false,
+                Poll::Ready(_) => return false,
             }
         }
         false
