@@ -18,5 +18,7 @@ pub mod egress;
 pub mod launch;
 pub mod probes;
 pub mod reference;
+#[cfg(target_os = "linux")]
+pub mod sandbox;
 
 pub use reference::SkillRef;

@@ -1,0 +1,3 @@
+//! Integration tests of the skill plane, in one binary.
+
+mod sandbox;
