@@ -136,7 +136,9 @@ impl Launch for Sandbox {
         let plan = confined::plan(&self.settings, &self.parts, program)?;
         let (settings, parts) = (Arc::clone(&self.settings), Arc::clone(&self.parts));
         let started = tokio::task::spawn_blocking(move || parts.start(&settings, plan));
-        let started = started.await.map_err(|_| Error::Failed("the brain is stopping".into()))??;
+        let started = started
+            .await
+            .map_err(|_| Error::Failed("the brain is stopping".into()))??;
         confined::hold(&self.settings, started, program, Arc::clone(&self.enforced))
     }
 }

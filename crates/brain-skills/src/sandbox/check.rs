@@ -61,11 +61,19 @@ impl Missing {
 
     /// Starts a confined process that tries what must be refused, and adds what was not.
     pub(super) fn verify(&mut self, settings: &Settings, filters: &[u8], own: Own) -> Result<(), Error> {
-        let plan = plan(settings, Task::Verify, self.mechanisms(), Some(&own.group), own.user.as_ref());
+        let plan = plan(
+            settings,
+            Task::Verify,
+            self.mechanisms(),
+            Some(&own.group),
+            own.user.as_ref(),
+        );
         let started = start::start(&settings.launcher, &plan, filters, own)?;
         let (message, _) = start::receive(&started.control)?;
         if !matches!(message, Message::Ended(0, _)) {
-            return Err(Error::Failed(format!("the self-test of the sandbox ended with {message:?}")));
+            return Err(Error::Failed(format!(
+                "the self-test of the sandbox ended with {message:?}"
+            )));
         }
         drop(started.init);
         let [_stdin, stdout, _stderr] = started.stdio;

@@ -112,7 +112,9 @@ impl Parts {
 pub(super) fn plan(settings: &Settings, parts: &Parts, program: &Program) -> Result<Plan, Error> {
     let egress = !program.egress.is_empty();
     if egress && settings.door.is_none() {
-        return Err(Error::Program("it may reach hosts, but nothing here serves a way out".into()));
+        return Err(Error::Program(
+            "it may reach hosts, but nothing here serves a way out".into(),
+        ));
     }
     let variable = |(name, value): (&String, &String)| match name.is_empty() || name.contains(['=', '\0']) {
         true => Err(Error::Program(format!("{name:?} is no name of a variable"))),
@@ -140,7 +142,9 @@ fn mount(mount: &Mount) -> Result<(std::path::PathBuf, std::path::PathBuf, bool)
     let normal = |component| matches!(component, Component::Normal(_));
     if !below.is_some_and(|below| below.components().all(normal)) || !mount.host.is_absolute() {
         let inside = mount.inside.display();
-        return Err(Error::Program(format!("{inside} is not below /work, or what it shows has no absolute path")));
+        return Err(Error::Program(format!(
+            "{inside} is not below /work, or what it shows has no absolute path"
+        )));
     }
     Ok((mount.host.clone(), mount.inside.clone(), mount.writable))
 }

@@ -71,7 +71,11 @@ fn confine_and_start(
         sys::set_host_name("skill").map_err(|error| Failure::at("naming the host", &error))?;
     }
     let own = (sys::effective_user(), sys::effective_group());
-    let user = if namespace { (launcher::INSIDE, launcher::INSIDE) } else { plan.user.unwrap_or(own) };
+    let user = if namespace {
+        (launcher::INSIDE, launcher::INSIDE)
+    } else {
+        plan.user.unwrap_or(own)
+    };
     root::build(plan, &parts, user)?;
     drop(parts);
     let port = open_listener(control, plan)?;
@@ -85,7 +89,9 @@ fn confine_and_start(
     };
     let children = sys::child_signals().map_err(|error| Failure::at("watching children", &error))?;
     let (told, tell) = sys::pipe().map_err(|error| Failure::at("making a pipe", &error))?;
-    filters.install().map_err(|error| Failure::unconfined(Mechanism::Seccomp, &error))?;
+    filters
+        .install()
+        .map_err(|error| Failure::unconfined(Mechanism::Seccomp, &error))?;
     let cloned = sys::clone(libc::SIGCHLD).map_err(|error| Failure::at("making a process", &error))?;
     let Side::Parent(program) = cloned else {
         become_program(plan, executed.as_ref(), &stdio, tell)
@@ -120,7 +126,9 @@ fn open_listener(control: BorrowedFd<'_>, plan: &Plan) -> Result<Option<u16>, Fa
 
 /// Finds the program inside, and adds to its environment what only the inside knows.
 fn executed(argv: &[String], environment: &[String], port: Option<u16>) -> Result<Executed, Failure> {
-    let name = argv.first().ok_or_else(|| Failure::program("it has no arguments at all"))?;
+    let name = argv
+        .first()
+        .ok_or_else(|| Failure::program("it has no arguments at all"))?;
     let path = find(name)?;
     let mut environment: Vec<String> = environment.to_vec();
     environment.extend([format!("PATH={}", root::PATH), "HOME=/tmp".into(), "TMPDIR=/tmp".into()]);
@@ -133,7 +141,9 @@ fn executed(argv: &[String], environment: &[String], port: Option<u16>) -> Resul
     }
     let texts = |texts: &[String]| -> Result<Vec<CString>, Failure> {
         let texts = texts.iter().map(|text| sys::c_string(text.as_str()));
-        texts.collect::<io::Result<_>>().map_err(|_| Failure::program("an argument or a variable has a NUL in it"))
+        texts
+            .collect::<io::Result<_>>()
+            .map_err(|_| Failure::program("an argument or a variable has a NUL in it"))
     };
     Ok(Executed {
         path: sys::c_string(path).map_err(|_| Failure::program("its name has a NUL in it"))?,
@@ -146,7 +156,9 @@ fn executed(argv: &[String], environment: &[String], port: Option<u16>) -> Resul
 fn find(name: &str) -> Result<String, Failure> {
     let normal = |component| matches!(component, Component::Normal(_) | Component::CurDir);
     if name.is_empty() || !Path::new(name).components().all(normal) {
-        return Err(Failure::program(format!("{name:?} is no path below its own tree and no name")));
+        return Err(Failure::program(format!(
+            "{name:?} is no path below its own tree and no name"
+        )));
     }
     let own = format!("/skill/{name}");
     if Path::new(&own).is_file() {
@@ -154,7 +166,12 @@ fn find(name: &str) -> Result<String, Failure> {
     }
     let mut places = root::PATH.split(':').map(|place| format!("{place}/{name}"));
     let found = places.find(|path| !name.contains('/') && Path::new(path).is_file());
-    found.ok_or_else(|| Failure::program(format!("{name:?} is neither in its own tree nor an interpreter in {}", root::PATH)))
+    found.ok_or_else(|| {
+        Failure::program(format!(
+            "{name:?} is neither in its own tree nor an interpreter in {}",
+            root::PATH
+        ))
+    })
 }
 
 /// The last steps, in the process of the program itself.

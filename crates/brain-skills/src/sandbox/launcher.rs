@@ -53,7 +53,9 @@ fn run(control: BorrowedFd<'_>) -> Result<(), Failure> {
     };
     if matches!(plan.task, Task::Probe) {
         let missing = Message::Missing(probe::missing(control));
-        return missing.send(control, None).map_err(|error| Failure::at("answering", &error));
+        return missing
+            .send(control, None)
+            .map_err(|error| Failure::at("answering", &error));
     }
     let filters = Filters::from_bytes(&filters).ok_or_else(|| Failure::program("its filters cannot be read"))?;
     start(control, &plan, stdio, &filters)

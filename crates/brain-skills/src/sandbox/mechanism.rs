@@ -115,9 +115,11 @@ impl Mechanism {
             Self::MountNamespace => {
                 "run the brain as root or allow user namespaces, on Linux 5.13 or later; in a container, allow mounts"
             }
-            Self::PidNamespace | Self::NetNamespace | Self::IpcNamespace | Self::UtsNamespace | Self::CgroupNamespace => {
-                "run the brain as root or allow user namespaces"
-            }
+            Self::PidNamespace
+            | Self::NetNamespace
+            | Self::IpcNamespace
+            | Self::UtsNamespace
+            | Self::CgroupNamespace => "run the brain as root or allow user namespaces",
             Self::PrivateProc => "in a container, leave /proc unmasked; without it programs have no /proc at all",
             Self::Capabilities | Self::NoNewPrivileges | Self::ResourceLimits => "run on Linux 5.13 or later",
             Self::LandlockFiles => "run on Linux 5.13 or later, with landlock in the lsm= list of the kernel",

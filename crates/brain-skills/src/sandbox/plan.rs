@@ -151,7 +151,13 @@ impl Message {
     /// Receives one; none when the other end is closed.
     pub(super) fn receive(socket: BorrowedFd<'_>, block: bool) -> io::Result<Option<(Self, Option<OwnedFd>)>> {
         let mut buffer = vec![0; 16 << 10];
-        let (length, descriptors) = socket::receive(socket, &mut buffer, block)?;
+        // With a time-out the kernel does not go on by itself after a signal, such as that of another child.
+        let (length, descriptors) = loop {
+            match socket::receive(socket, &mut buffer, block) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                received => break received?,
+            }
+        };
         if length == 0 {
             return Ok(None);
         }
@@ -178,8 +184,12 @@ pub(super) fn receive(socket: impl AsFd) -> io::Result<Option<(Plan, [OwnedFd; 3
         return Ok(None);
     }
     let plan = serde_json::from_slice(&buffer[..length])?;
-    let stdio = <[OwnedFd; 3]>::try_from(descriptors)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the plan came without its three descriptors"))?;
+    let stdio = <[OwnedFd; 3]>::try_from(descriptors).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the plan came without its three descriptors",
+        )
+    })?;
     let (length, _) = socket::receive(socket.as_fd(), &mut buffer, true)?;
     if length == 0 {
         return Ok(None);

@@ -69,7 +69,9 @@ fn refused(error: &io::Error) -> String {
 /// Tries something in a process of its own, whose exit code is the number of the error.
 fn tried(what: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let Side::Parent(pid) = sys::clone(libc::SIGCHLD)? else {
-        let code = what().err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
+        let code = what()
+            .err()
+            .map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
         sys::exit(code)
     };
     let status = sys::reap(pid, true)?.map_or(libc::EIO << 8, |reaped| reaped.status);

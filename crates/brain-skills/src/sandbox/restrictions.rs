@@ -75,5 +75,6 @@ fn limit(plan: &Plan) -> io::Result<()> {
         all.push((libc::RLIMIT_DATA, limits.memory_bytes, limits.memory_bytes));
         all.push((libc::RLIMIT_AS, addresses, addresses));
     }
-    all.into_iter().try_for_each(|(limit, soft, hard)| sys::set_limit(limit, soft, hard))
+    all.into_iter()
+        .try_for_each(|(limit, soft, hard)| sys::set_limit(limit, soft, hard))
 }

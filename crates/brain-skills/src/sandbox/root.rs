@@ -118,9 +118,7 @@ fn take(path: &Path, attributes: u64) -> Result<Option<Part>, Failure> {
 
 fn mounting(what: &str, error: &io::Error) -> Failure {
     match error.raw_os_error() {
-        Some(libc::EPERM | libc::ENOSYS) => {
-            Failure::unconfined(Mechanism::MountNamespace, &format!("{what}: {error}"))
-        }
+        Some(libc::EPERM | libc::ENOSYS) => Failure::unconfined(Mechanism::MountNamespace, &format!("{what}: {error}")),
         _ => Failure::at(what, error),
     }
 }
@@ -131,7 +129,14 @@ pub(super) fn build(plan: &Plan, parts: &Parts, user: (u32, u32)) -> Result<(), 
     const PLACE: &str = "/usr";
     let private = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
     let mounted = |kind: &str, place: &str, flags, options: &str| {
-        let mount = || mount::mount(Some(&c_string(kind)?), &c_string(place)?, flags, Some(&c_string(options)?));
+        let mount = || {
+            mount::mount(
+                Some(&c_string(kind)?),
+                &c_string(place)?,
+                flags,
+                Some(&c_string(options)?),
+            )
+        };
         mount().map_err(|error| mounting(&format!("mounting {kind} on {place}"), &error))
     };
     mount::mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE, None)
@@ -146,7 +151,12 @@ pub(super) fn build(plan: &Plan, parts: &Parts, user: (u32, u32)) -> Result<(), 
     // Of both sizes zero would mean that there is no limit.
     let limits = &plan.limits;
     let (size, files) = (limits.scratch_bytes.max(4096), limits.scratch_files.max(1) + 1);
-    mounted("tmpfs", "tmp", private, &format!("mode=1777,size={size},nr_inodes={files}"))?;
+    mounted(
+        "tmpfs",
+        "tmp",
+        private,
+        &format!("mode=1777,size={size},nr_inodes={files}"),
+    )?;
     if plan.has(Mechanism::PrivateProc) {
         mounted("proc", "proc", private, "hidepid=invisible,subset=pid")?;
     }

@@ -86,7 +86,11 @@ impl<K: Kept> Holder<K> {
                 process.gone.store(true, Ordering::Release);
                 let reaped = sys::reap(pid, true).ok().flatten();
                 let killed = process.killed.load(Ordering::Acquire);
-                let nothing = Reaped { pid, status: libc::SIGKILL, cpu_micros: 0 };
+                let nothing = Reaped {
+                    pid,
+                    status: libc::SIGKILL,
+                    cpu_micros: 0,
+                };
                 let ended = kept.ended(reaped.unwrap_or(nothing), killed);
                 remove(kept);
                 ended

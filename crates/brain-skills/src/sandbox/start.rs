@@ -87,7 +87,11 @@ pub(super) fn start(program: &Path, plan: &Plan, filters: &[u8], own: Own) -> Re
     drop((stdin, stdout, stderr));
     let answer = wait_until_started(&control);
     // It has nothing more to do, and is gone or will be when this end is closed.
-    let ended = if answer.is_ok() { child.wait() } else { child.kill().and_then(|()| child.wait()) };
+    let ended = if answer.is_ok() {
+        child.wait()
+    } else {
+        child.kill().and_then(|()| child.wait())
+    };
     ended.map_err(|error| Error::Failed(format!("waiting for the launcher: {error}")))?;
     let (init, listener) = answer?;
     Ok(Started {
@@ -117,9 +121,10 @@ pub(super) fn ask(
         .stderr(Stdio::null())
         .spawn();
     let mut child = spawned.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
-            Error::Failed(format!("the launcher {} cannot be executed: {error}", program.display()))
-        }
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Error::Failed(format!(
+            "the launcher {} cannot be executed: {error}",
+            program.display()
+        )),
         _ => Error::Exhausted(error),
     })?;
     if let Err(error) = plan::send(ours.as_fd(), plan, stdio, filters) {

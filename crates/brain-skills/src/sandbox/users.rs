@@ -48,7 +48,11 @@ impl Users {
         let wrapped = (taken.next..=*self.range.end()).chain(*self.range.start()..taken.next);
         let id = wrapped.into_iter().find(|id| !taken.users.contains(id))?;
         taken.users.insert(id);
-        taken.next = if id == *self.range.end() { *self.range.start() } else { id + 1 };
+        taken.next = if id == *self.range.end() {
+            *self.range.start()
+        } else {
+            id + 1
+        };
         let users = Arc::clone(self);
         Some(User { users, id })
     }

@@ -23,7 +23,9 @@ pub(super) fn run(plan: &Plan) -> ! {
         .filter_map(|(mechanism, open)| open.map(|what| (mechanism, what)))
         .collect();
     let text = serde_json::to_vec(&open).unwrap_or_default();
-    let code = i32::from(io::stdout().write_all(&text).is_err());
+    let mut stdout = io::stdout();
+    let written = stdout.write_all(&text).and_then(|()| stdout.flush());
+    let code = i32::from(written.is_err());
     sys::exit(code)
 }
 
@@ -34,15 +36,45 @@ fn tries() -> Vec<(Mechanism, Option<String>)> {
     vec![
         (Mechanism::UserNamespace, said(user == 0, "the program is user 0")),
         (Mechanism::DedicatedUser, said(user == 0, "the program is user 0")),
-        (Mechanism::MountNamespace, said(fs::write("/usr/x", "").is_ok(), "/usr can be written to")),
-        (Mechanism::MountNamespace, said(fs::exists("/etc/shadow").unwrap_or(true), "/etc/shadow is there")),
-        (Mechanism::PidNamespace, said(std::process::id() > 64, "it has a process number of the host")),
+        (
+            Mechanism::MountNamespace,
+            said(fs::write("/usr/x", "").is_ok(), "/usr can be written to"),
+        ),
+        (
+            Mechanism::MountNamespace,
+            said(fs::exists("/etc/shadow").unwrap_or(true), "/etc/shadow is there"),
+        ),
+        (
+            Mechanism::PidNamespace,
+            said(std::process::id() > 64, "it has a process number of the host"),
+        ),
         (Mechanism::Capabilities, said(bounding, "CAP_SYS_ADMIN can be had")),
-        (Mechanism::NoNewPrivileges, said(control(libc::PR_GET_NO_NEW_PRIVS).ok() != Some(1), "rights can be gained")),
-        (Mechanism::Seccomp, said(control(libc::PR_GET_SECCOMP).ok() != Some(2), "no filter is in force")),
-        (Mechanism::Seccomp, refused(sys::attempt(libc::SYS_unshare, [0; 4]), "unshare is let through")),
-        (Mechanism::Seccomp, refused(sys::attempt(libc::SYS_memfd_create, [0; 4]), "memfd_create is let through")),
-        (Mechanism::NetNamespace, said(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).is_ok(), "it can listen")),
+        (
+            Mechanism::NoNewPrivileges,
+            said(
+                control(libc::PR_GET_NO_NEW_PRIVS).ok() != Some(1),
+                "rights can be gained",
+            ),
+        ),
+        (
+            Mechanism::Seccomp,
+            said(control(libc::PR_GET_SECCOMP).ok() != Some(2), "no filter is in force"),
+        ),
+        (
+            Mechanism::Seccomp,
+            refused(sys::attempt(libc::SYS_unshare, [0; 4]), "unshare is let through"),
+        ),
+        (
+            Mechanism::Seccomp,
+            refused(
+                sys::attempt(libc::SYS_memfd_create, [0; 4]),
+                "memfd_create is let through",
+            ),
+        ),
+        (
+            Mechanism::NetNamespace,
+            said(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).is_ok(), "it can listen"),
+        ),
     ]
 }
 

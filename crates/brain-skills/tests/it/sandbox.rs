@@ -25,19 +25,22 @@ fn launcher() -> PathBuf {
 
 /// A sandbox as root has it; as an ordinary user, without what only root or a delegated group can bring.
 fn settings() -> Settings {
-    let mut settings = Settings { launcher: launcher(), ..Settings::default() };
+    let mut settings = Settings {
+        launcher: launcher(),
+        ..Settings::default()
+    };
     if !is_root() {
-        settings.may_be_missing.extend([
-            Mechanism::CgroupMemory,
-            Mechanism::CgroupPids,
-            Mechanism::CgroupCpu,
-        ]);
+        settings
+            .may_be_missing
+            .extend([Mechanism::CgroupMemory, Mechanism::CgroupPids, Mechanism::CgroupCpu]);
     }
     settings
 }
 
 fn is_root() -> bool {
-    std::fs::read_to_string("/proc/self/status").unwrap().contains("\nUid:\t0\t")
+    std::fs::read_to_string("/proc/self/status")
+        .unwrap()
+        .contains("\nUid:\t0\t")
 }
 
 /// A sandbox, and a skill in a directory of its own.
@@ -49,11 +52,17 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let directory = tempfile::Builder::new().permissions(permissions(0o755)).tempdir().unwrap();
+        let directory = tempfile::Builder::new()
+            .permissions(permissions(0o755))
+            .tempdir()
+            .unwrap();
         Self {
             sandbox: Sandbox::new(settings()).unwrap(),
             directory,
-            limits: Limits { cpu: Duration::from_secs(10), ..Limits::default() },
+            limits: Limits {
+                cpu: Duration::from_secs(10),
+                ..Limits::default()
+            },
         }
     }
 
@@ -96,13 +105,23 @@ struct Outcome {
 
 impl Outcome {
     async fn of(running: Running) -> Self {
-        let Running { stdin, mut stdout, mut stderr, tree, .. } = running;
+        let Running {
+            stdin,
+            mut stdout,
+            mut stderr,
+            tree,
+            ..
+        } = running;
         drop(stdin);
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let read = tokio::join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut err));
         read.0.and(read.1).unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self { ended: tree.ended().await, stdout: text(&out), stderr: text(&err) }
+        Self {
+            ended: tree.ended().await,
+            stdout: text(&out),
+            stderr: text(&err),
+        }
     }
 
     /// What it said, where it ended well.

@@ -70,7 +70,9 @@ pub(super) fn find(missing: &mut Vec<(Mechanism, String)>) -> Vec<Hierarchy> {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let two = version_two(&mounts, &own);
-    let offered = two.as_ref().and_then(|base| fs::read_to_string(base.join("cgroup.controllers")).ok());
+    let offered = two
+        .as_ref()
+        .and_then(|base| fs::read_to_string(base.join("cgroup.controllers")).ok());
     assign(&mounts, two.as_deref(), &offered.unwrap_or_default(), missing)
 }
 
@@ -116,7 +118,11 @@ fn version_two(mounts: &str, own: &str) -> Option<PathBuf> {
     let (place, ..) = fields(mounts).find(|(_, kind, _)| *kind == "cgroup2")?;
     let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
     // Outside of what is mounted here there is nothing that could be used.
-    let own = if own.split('/').any(|part| part == "..") { "" } else { own };
+    let own = if own.split('/').any(|part| part == "..") {
+        ""
+    } else {
+        own
+    };
     Some(Path::new(place).join(own))
 }
 
@@ -144,7 +150,10 @@ mod tests {
     #[test]
     fn version_two_is_used_below_the_group_of_this_process() {
         let two = version_two(TWO, "0::/user.slice/brain.service\n");
-        assert_eq!(two.as_deref(), Some(Path::new("/sys/fs/cgroup/user.slice/brain.service")));
+        assert_eq!(
+            two.as_deref(),
+            Some(Path::new("/sys/fs/cgroup/user.slice/brain.service"))
+        );
         let mut missing = Vec::new();
         let found = assign(TWO, two.as_deref(), "cpu io memory pids", &mut missing);
         assert_eq!(found.len(), 1);
