@@ -122,7 +122,8 @@ pub(super) const ALLOWED_HERE: &[Group] = &[];
 const NEW_NAMESPACES: u64 = 0x7E02_0080;
 /// The bits of a mode that let a file run as its owner or group: it would be the brain's, on the host.
 const SET_ID: u32 = 0o6000;
-const CREATE: u32 = 0o100;
+/// O_CREAT, and O_TMPFILE, whose files have no name but a mode.
+const CREATE: u32 = 0o20_000_100;
 const FAST_OPEN: u32 = 0x2000_0000;
 /// The flags that may be joined to the kind of a socket do not matter.
 const KIND: u32 = !0o2_004_000;
@@ -179,8 +180,11 @@ pub(super) const CONDITIONAL: &[Conditional] = &[
     },
     Conditional {
         call: libc::SYS_socketpair,
-        reason: "two ends of its own, which interpreters wake themselves with; neither can be connected elsewhere",
-        alternatives: &[&[(0, Test::Is(1))]],
+        reason: "two ends of its own, which interpreters wake themselves with; not of datagrams, which an address sends elsewhere",
+        alternatives: &[
+            &[(0, Test::Is(1)), (1, Test::Bits(KIND, 1))], // SOCK_STREAM
+            &[(0, Test::Is(1)), (1, Test::Bits(KIND, 5))], // SOCK_SEQPACKET
+        ],
     },
     Conditional {
         call: libc::SYS_sendto,
