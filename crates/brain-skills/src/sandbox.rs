@@ -18,6 +18,7 @@ mod init;
 mod landlock;
 pub mod launcher;
 pub mod mechanism;
+mod plain;
 mod plan;
 mod probe;
 mod restrictions;
@@ -31,6 +32,7 @@ mod users;
 mod verify;
 
 pub use mechanism::{Mechanism, Report};
+pub use plain::Plain;
 
 use crate::{
     digest::Digest,

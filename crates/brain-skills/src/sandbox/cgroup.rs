@@ -99,11 +99,19 @@ fn open(hierarchy: &Hierarchy, name: &str) -> io::Result<Own> {
         _ => hierarchy.prepare(&root, None)?,
     }
     remove_leftovers(&root);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let directory = root.join(format!("brain-{}-{number}", std::process::id()));
-    fs::create_dir(&directory)?;
-    let lock = File::open(&directory)?;
-    sys::try_lock(lock.as_fd())?;
+    let (directory, lock) = loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let directory = root.join(format!("brain-{}-{number}", std::process::id()));
+        fs::create_dir(&directory)?;
+        // A brain that starts just now may have taken it for a leftover before it was locked; then it is gone, or will be.
+        let lock = File::open(&directory).and_then(|file| sys::try_lock(file.as_fd()).map(|()| file));
+        match lock {
+            Ok(lock) if directory.exists() => break (directory, lock),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock) => {}
+            Err(error) => return Err(error),
+        }
+    };
     hierarchy.prepare(&directory, None)?;
     Ok(Own {
         directory,

@@ -9,7 +9,7 @@ use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, TcpListener},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::{Component, Path},
+    path::Path,
 };
 
 use super::{
@@ -154,8 +154,7 @@ fn executed(argv: &[String], environment: &[String], port: Option<u16>) -> Resul
 
 /// A path below `/skill`, or that of an interpreter.
 fn find(name: &str) -> Result<String, Failure> {
-    let normal = |component| matches!(component, Component::Normal(_) | Component::CurDir);
-    if name.is_empty() || !Path::new(name).components().all(normal) {
+    if !root::is_name(name) {
         return Err(Failure::program(format!(
             "{name:?} is no path below its own tree and no name"
         )));

@@ -19,6 +19,8 @@ const NEWEST: ABI = ABI::V7;
 /// A place in the tree of files, and what is allowed below it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Use {
+    /// Seeing what is there.
+    List,
     /// Reading.
     Read,
     /// Reading and executing.
@@ -33,6 +35,7 @@ impl Use {
     fn access(self) -> BitFlags<AccessFs> {
         let read = AccessFs::ReadFile | AccessFs::ReadDir;
         match self {
+            Self::List => AccessFs::ReadDir.into(),
             Self::Read => read,
             Self::Execute => read | AccessFs::Execute,
             Self::Change => {
