@@ -26,6 +26,8 @@ use crate::launch::Limits;
 
 /// The period over which processor time is shared out, in microseconds.
 const PERIOD: u64 = 100_000;
+/// How often making a directory is tried while other brains come and go.
+const MAX_TRIES: u32 = 100;
 
 /// Where the groups of this brain are.
 #[derive(Debug)]
@@ -86,29 +88,26 @@ impl Drop for Groups {
     fn drop(&mut self) {
         for own in &self.own {
             remove(&own.directory);
+            if let Some(root) = own.directory.parent() {
+                // Another brain may be using it; the last one removes it.
+                let _used = fs::remove_dir(root);
+            }
         }
     }
 }
 
 fn open(hierarchy: &Hierarchy, name: &str) -> io::Result<Own> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     let root = hierarchy.base.join(name);
     hierarchy.prepare(&hierarchy.base, Some(name))?;
-    match fs::create_dir(&root) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => hierarchy.prepare(&root, None)?,
-    }
-    remove_leftovers(&root);
+    // A brain that starts or stops just now may take what is made here for a leftover, until it is locked.
+    let mut tries = 0;
     let (directory, lock) = loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let directory = root.join(format!("brain-{}-{number}", std::process::id()));
-        fs::create_dir(&directory)?;
-        // A brain that starts just now may have taken it for a leftover before it was locked; then it is gone, or will be.
-        let lock = File::open(&directory).and_then(|file| sys::try_lock(file.as_fd()).map(|()| file));
-        match lock {
-            Ok(lock) if directory.exists() => break (directory, lock),
-            Ok(_) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock) => {}
+        tries += 1;
+        match claim(hierarchy, &root) {
+            Ok(claimed) => break claimed,
+            Err(error)
+                if tries < MAX_TRIES && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock) => {
+            }
             Err(error) => return Err(error),
         }
     };
@@ -119,6 +118,23 @@ fn open(hierarchy: &Hierarchy, name: &str) -> io::Result<Own> {
         kind: hierarchy.kind,
         _lock: lock,
     })
+}
+
+/// Makes and locks a directory of this brain, below one that all brains share.
+fn claim(hierarchy: &Hierarchy, root: &Path) -> io::Result<(PathBuf, File)> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    match fs::create_dir(root) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => hierarchy.prepare(root, None)?,
+    }
+    remove_leftovers(root);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let directory = root.join(format!("brain-{}-{number}", std::process::id()));
+    fs::create_dir(&directory)?;
+    let lock = File::open(&directory)?;
+    sys::try_lock(lock.as_fd())?;
+    fs::metadata(&directory)?;
+    Ok((directory, lock))
 }
 
 /// Removes the directories of brains that are gone.

@@ -3,8 +3,10 @@
 use super::*;
 
 /// Processes that do what they can to live on, and say when they are all there.
-const STUBBORN: &str = "trap '' TERM HUP INT; (trap '' TERM; setsid sh -c 'trap \"\" TERM HUP; sleep 600' & sleep 600) & \
-                        setsid sleep 600 & echo ready; wait; sleep 600";
+const STUBBORN: &str = "trap '' TERM HUP INT; (setsid sh -c 'trap \"\" TERM HUP; sleep 600; :' & sleep 600; :) & \
+                        setsid sleep 600 & \
+                        until [ $(grep -lsE '^sleep' /proc/[0-9]*/cmdline | wc -l) = 3 ]; do :; done; \
+                        echo ready; wait; sleep 600";
 
 async fn ready(running: &mut Running) {
     let mut line = [0; 6];
@@ -85,7 +87,13 @@ async fn zombies_are_reaped() {
 
 #[tokio::test]
 async fn a_hundred_at_a_time_end_well_and_leave_nothing() {
-    let fixture = Fixture::new();
+    // With groups of their own, as the other tests have theirs at the same time.
+    let group = "studio-brain-skills-hundred";
+    let settings = Settings {
+        group: group.into(),
+        ..settings()
+    };
+    let fixture = Fixture::with(settings);
     let all = (0..100).map(|n| {
         let (sandbox, program) = (
             fixture.sandbox.clone(),
@@ -96,12 +104,23 @@ async fn a_hundred_at_a_time_end_well_and_leave_nothing() {
     for (n, one) in all.collect::<Vec<_>>().into_iter().enumerate() {
         assert_eq!(timeout(PATIENCE, one).await.unwrap().unwrap(), format!("{n}\n"));
     }
-    assert_eq!(groups_left(), Vec::<PathBuf>::new());
+    // What is left is the directory of this brain, which is empty, and goes with the sandbox.
+    let own = groups(group);
+    assert_eq!(own.is_empty(), !fixture.has(Mechanism::CgroupPids));
+    assert!(own.iter().all(|group| below(group).is_empty()), "{own:?}");
+    drop(fixture);
+    assert!(groups(group).is_empty());
 }
 
 #[tokio::test]
 async fn a_killed_brain_takes_its_programs_along_and_the_next_one_clears_up() {
+    // What a killed test leaves there goes with this.
+    let directory = tempfile::Builder::new()
+        .permissions(permissions(0o755))
+        .tempdir()
+        .unwrap();
     let mut brain = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .env("TMPDIR", directory.path())
         .args([
             "--exact",
             "--ignored",
@@ -114,17 +133,23 @@ async fn a_killed_brain_takes_its_programs_along_and_the_next_one_clears_up() {
         .unwrap();
     let mut stdout = brain.stdout.take().unwrap();
     let mut said = Vec::new();
-    while !String::from_utf8_lossy(&said).contains("running") {
+    while !String::from_utf8_lossy(&said).contains(UP) {
         let mut bytes = [0; 1024];
         let length = timeout(PATIENCE, stdout.read(&mut bytes)).await.unwrap().unwrap();
         assert!(length > 0, "{}", String::from_utf8_lossy(&said));
         said.extend(&bytes[..length]);
     }
     let pid = brain.id().unwrap();
+    assert_eq!(sleepers(pid), 3);
     brain.start_kill().unwrap();
     brain.wait().await.unwrap();
-    // The programs hold its output too, so this ends when all of them are gone.
-    timeout(PATIENCE, stdout.read_to_end(&mut said)).await.unwrap().unwrap();
+    timeout(PATIENCE, async {
+        while sleepers(pid) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("a program outlives its brain");
     let left = || {
         groups(&settings_of_killed().group)
             .into_iter()
@@ -144,14 +169,31 @@ async fn a_killed_brain_takes_its_programs_along_and_the_next_one_clears_up() {
 #[ignore = "run by another test, which kills it"]
 async fn brain_to_be_killed() {
     let fixture = Fixture::with(settings_of_killed());
+    let script = STUBBORN.replace("600", &seconds(std::process::id()));
     let mut running = fixture
         .sandbox
-        .launch(&fixture.program(&["sh", "-c", STUBBORN]))
+        .launch(&fixture.program(&["sh", "-c", &script]))
         .await
         .unwrap();
     ready(&mut running).await;
-    println!("running");
+    println!("{UP}");
     running.tree.ended().await;
+}
+
+/// What the brain to be killed says when its program is there.
+const UP: &str = "the program is up";
+
+/// For how long the programs of one brain sleep: a number that no other has.
+fn seconds(brain: u32) -> String {
+    (7_000_000 + brain).to_string()
+}
+
+/// How many processes on this machine sleep for as long as those of this brain.
+fn sleepers(brain: u32) -> usize {
+    let wanted = format!("sleep\0{}\0", seconds(brain));
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line.as_slice() == wanted.as_bytes()).count()
 }
 
 /// With groups of their own, as the other tests clear up whatever is left when they start.
@@ -162,32 +204,17 @@ fn settings_of_killed() -> Settings {
     }
 }
 
-/// All groups of brains that there are below this name.
+/// The directories of all brains below this name.
 fn groups(name: &str) -> Vec<PathBuf> {
-    let list = |path: PathBuf| {
-        std::fs::read_dir(path)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-    };
-    let hierarchies = ["", "memory", "pids", "cpu"].map(|name| PathBuf::from("/sys/fs/cgroup").join(name));
-    let roots = hierarchies.into_iter().map(|path| path.join(name));
-    roots.flat_map(list).filter(|path| path.is_dir()).collect()
+    let hierarchies = ["", "memory", "pids", "cpu"].map(|hierarchy| PathBuf::from("/sys/fs/cgroup").join(hierarchy));
+    hierarchies
+        .into_iter()
+        .flat_map(|path| below(&path.join(name)))
+        .collect()
 }
 
-/// The groups of programs of this process.
-fn groups_left() -> Vec<PathBuf> {
-    let own = format!("brain-{}-", std::process::id());
-    let own = groups(&Settings::default().group)
-        .into_iter()
-        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&own));
-    let list = |path: PathBuf| {
-        std::fs::read_dir(path)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-    };
-    own.flat_map(list).filter(|path| path.is_dir()).collect()
+/// The directories in a directory.
+fn below(path: &std::path::Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
