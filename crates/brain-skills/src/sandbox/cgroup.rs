@@ -62,23 +62,17 @@ impl Groups {
         (Self { own, next }, missing)
     }
 
-    /// Makes the group of one program.
-    pub(super) fn make(self: &Arc<Self>, limits: &Limits) -> io::Result<Group> {
+    /// Makes the group of one program, without limits yet.
+    pub(super) fn make(self: &Arc<Self>) -> io::Result<Group> {
         let number = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let mut group = Group {
+            groups: Arc::clone(self),
             directories: Vec::new(),
-            memory: None,
         };
         for own in &self.own {
             let directory = own.directory.join(&number);
             fs::create_dir(&directory)?;
-            group.directories.push(directory.clone());
-            for control in &own.controls {
-                limit(&directory, own.kind, *control, limits)?;
-            }
-            if own.controls.contains(&Mechanism::CgroupMemory) {
-                group.memory = Some((directory, own.kind));
-            }
+            group.directories.push(directory);
         }
         Ok(group)
     }
@@ -197,8 +191,9 @@ fn limit(directory: &Path, kind: Kind, control: Mechanism, limits: &Limits) -> i
 /// The group of one program.
 #[derive(Debug)]
 pub(super) struct Group {
+    groups: Arc<Groups>,
+    /// In the order of the directories of the brain.
     directories: Vec<PathBuf>,
-    memory: Option<(PathBuf, Kind)>,
 }
 
 impl Group {
@@ -207,9 +202,26 @@ impl Group {
         &self.directories
     }
 
+    /// Sets what its processes may use.
+    pub(super) fn limit(&self, limits: &Limits) -> io::Result<()> {
+        for (own, directory) in self.groups.own.iter().zip(&self.directories) {
+            for control in &own.controls {
+                limit(directory, own.kind, *control, limits)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where its memory is counted.
+    fn memory(&self) -> Option<(&Path, Kind)> {
+        let mut all = self.groups.own.iter().zip(&self.directories);
+        let (own, directory) = all.find(|(own, _)| own.controls.contains(&Mechanism::CgroupMemory))?;
+        Some((directory, own.kind))
+    }
+
     /// The memory that its processes hold.
     pub(super) fn memory_bytes(&self) -> Option<u64> {
-        let (directory, kind) = self.memory.as_ref()?;
+        let (directory, kind) = self.memory()?;
         let file = match kind {
             Kind::One => "memory.usage_in_bytes",
             Kind::Two => "memory.current",
@@ -219,7 +231,7 @@ impl Group {
 
     /// Whether the kernel killed any of its processes for want of memory.
     pub(super) fn ran_out_of_memory(&self) -> bool {
-        let Some((directory, kind)) = &self.memory else {
+        let Some((directory, kind)) = self.memory() else {
             return false;
         };
         let file = match kind {

@@ -1,5 +1,7 @@
 //! Ends: a tree ends as one, by itself, by its holder, or with the brain; and nothing of it is left.
 
+use std::io::Write;
+
 use super::*;
 
 /// Processes that do what they can to live on, and say when they are all there.
@@ -91,6 +93,7 @@ async fn a_hundred_at_a_time_end_well_and_leave_nothing() {
     let group = "studio-brain-skills-hundred";
     let settings = Settings {
         group: group.into(),
+        standby: 0,
         ..settings()
     };
     let fixture = Fixture::with(settings);
@@ -176,7 +179,7 @@ async fn brain_to_be_killed() {
         .await
         .unwrap();
     ready(&mut running).await;
-    println!("{UP}");
+    writeln!(std::io::stdout(), "{UP}").unwrap();
     running.tree.ended().await;
 }
 
