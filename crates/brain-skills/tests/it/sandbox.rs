@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod confined;
+mod egress;
 mod ending;
 mod limits;
 mod ordinary;
