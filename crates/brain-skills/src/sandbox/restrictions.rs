@@ -47,10 +47,19 @@ pub(super) fn apply(plan: &Plan, user: Option<(u32, u32)>) -> Result<(), Failure
         .map_err(|error| Failure::unconfined(Mechanism::NoNewPrivileges, &error))
 }
 
-/// Sets the limits of each process.
+/// Sets the limits of each process, but for its time on a processor.
 fn limit(plan: &Plan) -> io::Result<()> {
-    let all = limits(&plan.limits, &plan.without);
-    all.into_iter()
+    set(plan, |resource| resource != libc::RLIMIT_CPU)
+}
+
+/// Limits the time on a processor; in the program alone, since the first process of the namespace works for all others.
+pub(super) fn limit_processor(plan: &Plan) -> io::Result<()> {
+    set(plan, |resource| resource == libc::RLIMIT_CPU)
+}
+
+fn set(plan: &Plan, which: impl Fn(u32) -> bool) -> io::Result<()> {
+    let all = limits(&plan.limits, &plan.without).into_iter();
+    all.filter(|limit| which(limit.resource))
         .try_for_each(|limit| sys::set_limit(limit.resource, limit.soft, limit.hard))
 }
 
