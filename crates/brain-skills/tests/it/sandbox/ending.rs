@@ -143,16 +143,10 @@ async fn a_killed_brain_takes_its_programs_along_and_the_next_one_clears_up() {
         said.extend(&bytes[..length]);
     }
     let pid = brain.id().unwrap();
-    assert_eq!(sleepers(pid), 3);
+    wait_for_sleepers(pid, 3).await;
     brain.start_kill().unwrap();
     brain.wait().await.unwrap();
-    timeout(PATIENCE, async {
-        while sleepers(pid) > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .expect("a program outlives its brain");
+    wait_for_sleepers(pid, 0).await;
     let left = || {
         groups(&settings_of_killed().group)
             .into_iter()
@@ -197,6 +191,20 @@ fn sleepers(brain: u32) -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
     lines.filter(|line| line.as_slice() == wanted.as_bytes()).count()
+}
+
+/// Waits until so many do; those that outlive their brain would sleep on.
+async fn wait_for_sleepers(brain: u32, number: usize) {
+    let waited = timeout(PATIENCE, async {
+        while sleepers(brain) != number {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(
+        waited.await.is_ok(),
+        "there are still {} and not {number}",
+        sleepers(brain)
+    );
 }
 
 /// With groups of their own, as the other tests clear up whatever is left when they start.
