@@ -13,6 +13,7 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod calls;
 pub mod digest;
 pub mod egress;
 pub mod launch;

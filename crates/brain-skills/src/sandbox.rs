@@ -18,6 +18,7 @@ mod init;
 mod landlock;
 pub mod launcher;
 pub mod mechanism;
+mod plain;
 mod plan;
 mod probe;
 mod restrictions;
@@ -31,6 +32,7 @@ mod users;
 mod verify;
 
 pub use mechanism::{Mechanism, Report};
+pub use plain::Plain;
 
 use crate::{
     digest::Digest,
@@ -59,6 +61,8 @@ pub struct Settings {
     pub group: String,
     /// Directories of the host with more interpreters, which every program sees where they are.
     pub system: Vec<PathBuf>,
+    /// How many launchers are started in advance: each makes one start faster, and is a small idle process.
+    pub standby: usize,
     /// Serves the ways out; none: no program may have one.
     pub door: Option<Arc<dyn Door>>,
 }
@@ -71,6 +75,7 @@ impl Default for Settings {
             may_be_missing: BTreeSet::from([Mechanism::DedicatedUser, Mechanism::PrivateProc]),
             group: "studio-brain-skills".into(),
             system: Vec::new(),
+            standby: 2,
             door: None,
         }
     }
@@ -84,6 +89,7 @@ impl fmt::Debug for Settings {
             .field("may_be_missing", &self.may_be_missing)
             .field("group", &self.group)
             .field("system", &self.system)
+            .field("standby", &self.standby)
             .finish_non_exhaustive()
     }
 }
@@ -115,6 +121,7 @@ impl Sandbox {
         let parts = confined::Parts::find(&settings)?;
         parts.missing.refuse(&settings)?;
         let reports = parts.missing.reports(&settings);
+        parts.fill(&settings);
         Ok(Self {
             settings: Arc::new(settings),
             parts: Arc::new(parts),
@@ -136,9 +143,11 @@ impl Launch for Sandbox {
         let plan = confined::plan(&self.settings, &self.parts, program)?;
         let (settings, parts) = (Arc::clone(&self.settings), Arc::clone(&self.parts));
         let started = tokio::task::spawn_blocking(move || parts.start(&settings, plan));
-        let started = started
-            .await
-            .map_err(|_| Error::Failed("the brain is stopping".into()))??;
+        let started = started.await;
+        let (settings, parts) = (Arc::clone(&self.settings), Arc::clone(&self.parts));
+        // Nobody waits for those in advance.
+        let _filling = tokio::task::spawn_blocking(move || parts.fill(&settings));
+        let started = started.map_err(|_| Error::Failed("the brain is stopping".into()))??;
         confined::hold(&self.settings, started, program, Arc::clone(&self.enforced))
     }
 }

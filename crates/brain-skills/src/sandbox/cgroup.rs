@@ -26,6 +26,8 @@ use crate::launch::Limits;
 
 /// The period over which processor time is shared out, in microseconds.
 const PERIOD: u64 = 100_000;
+/// How often making a directory is tried while other brains come and go.
+const MAX_TRIES: u32 = 100;
 
 /// Where the groups of this brain are.
 #[derive(Debug)]
@@ -60,23 +62,17 @@ impl Groups {
         (Self { own, next }, missing)
     }
 
-    /// Makes the group of one program.
-    pub(super) fn make(self: &Arc<Self>, limits: &Limits) -> io::Result<Group> {
+    /// Makes the group of one program, without limits yet.
+    pub(super) fn make(self: &Arc<Self>) -> io::Result<Group> {
         let number = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let mut group = Group {
+            groups: Arc::clone(self),
             directories: Vec::new(),
-            memory: None,
         };
         for own in &self.own {
             let directory = own.directory.join(&number);
             fs::create_dir(&directory)?;
-            group.directories.push(directory.clone());
-            for control in &own.controls {
-                limit(&directory, own.kind, *control, limits)?;
-            }
-            if own.controls.contains(&Mechanism::CgroupMemory) {
-                group.memory = Some((directory, own.kind));
-            }
+            group.directories.push(directory);
         }
         Ok(group)
     }
@@ -86,24 +82,29 @@ impl Drop for Groups {
     fn drop(&mut self) {
         for own in &self.own {
             remove(&own.directory);
+            if let Some(root) = own.directory.parent() {
+                // Another brain may be using it; the last one removes it.
+                let _used = fs::remove_dir(root);
+            }
         }
     }
 }
 
 fn open(hierarchy: &Hierarchy, name: &str) -> io::Result<Own> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     let root = hierarchy.base.join(name);
     hierarchy.prepare(&hierarchy.base, Some(name))?;
-    match fs::create_dir(&root) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => hierarchy.prepare(&root, None)?,
-    }
-    remove_leftovers(&root);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let directory = root.join(format!("brain-{}-{number}", std::process::id()));
-    fs::create_dir(&directory)?;
-    let lock = File::open(&directory)?;
-    sys::try_lock(lock.as_fd())?;
+    // A brain that starts or stops just now may take what is made here for a leftover, until it is locked.
+    let mut tries = 0;
+    let (directory, lock) = loop {
+        tries += 1;
+        match claim(hierarchy, &root) {
+            Ok(claimed) => break claimed,
+            Err(error)
+                if tries < MAX_TRIES && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock) => {
+            }
+            Err(error) => return Err(error),
+        }
+    };
     hierarchy.prepare(&directory, None)?;
     Ok(Own {
         directory,
@@ -111,6 +112,23 @@ fn open(hierarchy: &Hierarchy, name: &str) -> io::Result<Own> {
         kind: hierarchy.kind,
         _lock: lock,
     })
+}
+
+/// Makes and locks a directory of this brain, below one that all brains share.
+fn claim(hierarchy: &Hierarchy, root: &Path) -> io::Result<(PathBuf, File)> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    match fs::create_dir(root) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => hierarchy.prepare(root, None)?,
+    }
+    remove_leftovers(root);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let directory = root.join(format!("brain-{}-{number}", std::process::id()));
+    fs::create_dir(&directory)?;
+    let lock = File::open(&directory)?;
+    sys::try_lock(lock.as_fd())?;
+    fs::metadata(&directory)?;
+    Ok((directory, lock))
 }
 
 /// Removes the directories of brains that are gone.
@@ -173,8 +191,9 @@ fn limit(directory: &Path, kind: Kind, control: Mechanism, limits: &Limits) -> i
 /// The group of one program.
 #[derive(Debug)]
 pub(super) struct Group {
+    groups: Arc<Groups>,
+    /// In the order of the directories of the brain.
     directories: Vec<PathBuf>,
-    memory: Option<(PathBuf, Kind)>,
 }
 
 impl Group {
@@ -183,9 +202,26 @@ impl Group {
         &self.directories
     }
 
+    /// Sets what its processes may use.
+    pub(super) fn limit(&self, limits: &Limits) -> io::Result<()> {
+        for (own, directory) in self.groups.own.iter().zip(&self.directories) {
+            for control in &own.controls {
+                limit(directory, own.kind, *control, limits)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where its memory is counted.
+    fn memory(&self) -> Option<(&Path, Kind)> {
+        let mut all = self.groups.own.iter().zip(&self.directories);
+        let (own, directory) = all.find(|(own, _)| own.controls.contains(&Mechanism::CgroupMemory))?;
+        Some((directory, own.kind))
+    }
+
     /// The memory that its processes hold.
     pub(super) fn memory_bytes(&self) -> Option<u64> {
-        let (directory, kind) = self.memory.as_ref()?;
+        let (directory, kind) = self.memory()?;
         let file = match kind {
             Kind::One => "memory.usage_in_bytes",
             Kind::Two => "memory.current",
@@ -195,7 +231,7 @@ impl Group {
 
     /// Whether the kernel killed any of its processes for want of memory.
     pub(super) fn ran_out_of_memory(&self) -> bool {
-        let Some((directory, kind)) = &self.memory else {
+        let Some((directory, kind)) = self.memory() else {
             return false;
         };
         let file = match kind {

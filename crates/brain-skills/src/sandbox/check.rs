@@ -12,10 +12,9 @@ use std::{
 
 use super::{
     Settings,
-    cgroup::Group,
     mechanism::{Mechanism, Report},
     plan::{Message, Plan, Task},
-    start::{self, Own},
+    start::{self, Own, Waiting},
     sys,
     users::User,
     verify,
@@ -38,13 +37,14 @@ pub(super) struct Missing(BTreeMap<Mechanism, String>);
 impl Missing {
     /// Asks a launcher what the kernel has, and adds what the brain knows already.
     pub(super) fn find(settings: &Settings, known: Vec<(Mechanism, String)>) -> Result<Self, Error> {
-        let plan = plan(settings, Task::Probe, BTreeSet::new(), None, None);
+        let plan = plan(settings, Task::Probe, BTreeSet::new(), None);
         let (read, write) = sys::pipe().map_err(Error::Exhausted)?;
         let stdio = [read.as_fd(), write.as_fd(), write.as_fd()];
+        let launcher = Waiting::new(&settings.launcher, &[])?;
         // The launcher reads filters in every case; these are never used.
-        let (control, mut child) = start::ask(&settings.launcher, &plan, stdio, &[0; 4])?;
-        let answer = start::receive(&control);
-        child.kill().and_then(|()| child.wait()).map_err(Error::Exhausted)?;
+        launcher.ask(&plan, stdio, &[0; 4])?;
+        let answer = launcher.receive();
+        drop(launcher);
         let mut missing: BTreeMap<_, _> = known.into_iter().collect();
         match answer? {
             (Message::Missing(told), _) => missing.extend(told),
@@ -61,14 +61,9 @@ impl Missing {
 
     /// Starts a confined process that tries what must be refused, and adds what was not.
     pub(super) fn verify(&mut self, settings: &Settings, filters: &[u8], own: Own) -> Result<(), Error> {
-        let plan = plan(
-            settings,
-            Task::Verify,
-            self.mechanisms(),
-            Some(&own.group),
-            own.user.as_ref(),
-        );
-        let started = start::start(&settings.launcher, &plan, filters, own)?;
+        let plan = plan(settings, Task::Verify, self.mechanisms(), own.user.as_ref());
+        let launcher = Waiting::new(&settings.launcher, own.group.directories())?;
+        let started = start::start(launcher, &plan, filters, own)?;
         let (message, _) = start::receive(&started.control)?;
         if !matches!(message, Message::Ended(0, _)) {
             return Err(Error::Failed(format!(
@@ -116,18 +111,11 @@ fn required(settings: &Settings, mechanism: Mechanism) -> bool {
     ESSENTIAL.contains(&mechanism) || !settings.may_be_missing.contains(&mechanism)
 }
 
-fn plan(
-    settings: &Settings,
-    task: Task,
-    without: BTreeSet<Mechanism>,
-    group: Option<&Group>,
-    user: Option<&User>,
-) -> Plan {
+fn plan(settings: &Settings, task: Task, without: BTreeSet<Mechanism>, user: Option<&User>) -> Plan {
     Plan {
         task,
         user: user.map(|user| (user.id(), user.id())),
         without,
-        groups: group.map(|group| group.directories().to_vec()).unwrap_or_default(),
         limits: Limits::default(),
         // Some directory; the self-test runs nothing of it.
         code: "/usr".into(),

@@ -10,7 +10,7 @@ use std::{
         unix::fs::chown,
     },
     path::Component,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ use super::{
     plan::{Message, Plan, Task},
     running::{Holder, Kept, judge},
     seccomp::Filters,
-    start::{self, Own, Started},
+    start::{self, Own, Started, Waiting},
     sys::{self, Reaped},
     users::{User, Users},
 };
@@ -38,6 +38,8 @@ pub(super) struct Parts {
     closed: Vec<u8>,
     with_egress: Vec<u8>,
     without: BTreeSet<Mechanism>,
+    /// Launchers that wait for a plan.
+    ready: Mutex<Vec<(Waiting, Own)>>,
     /// What is missing.
     pub(super) missing: Missing,
 }
@@ -70,10 +72,11 @@ impl Parts {
             closed: compile(false)?,
             with_egress: compile(true)?,
             without: BTreeSet::new(),
+            ready: Mutex::new(Vec::new()),
             missing: Missing::find(settings, known)?,
         };
         parts.without = parts.missing.mechanisms();
-        let own = parts.own(&crate::launch::Limits::default())?;
+        let own = parts.own()?;
         if !parts.without.contains(&Mechanism::MountNamespace) {
             let filters = parts.closed.clone();
             parts.missing.verify(settings, &filters, own)?;
@@ -81,8 +84,8 @@ impl Parts {
         Ok(parts)
     }
 
-    fn own(&self, limits: &crate::launch::Limits) -> Result<Own, Error> {
-        let group = self.groups.make(limits).map_err(Error::Exhausted)?;
+    fn own(&self) -> Result<Own, Error> {
+        let group = self.groups.make().map_err(Error::Exhausted)?;
         let user = match &self.users {
             Some(users) => Some(users.take().ok_or_else(|| {
                 Error::Exhausted(io::Error::other("every user of the range has a program that runs"))
@@ -92,10 +95,40 @@ impl Parts {
         Ok(Own { group, user })
     }
 
+    fn prepare(&self, settings: &Settings) -> Result<(Waiting, Own), Error> {
+        let own = self.own()?;
+        let launcher = Waiting::new(&settings.launcher, own.group.directories())?;
+        Ok((launcher, own))
+    }
+
+    /// Starts launchers in advance, as many as the settings say. Blocks.
+    pub(super) fn fill(&self, settings: &Settings) {
+        while self.ready.lock().unwrap_or_else(PoisonError::into_inner).len() < settings.standby {
+            // Whoever starts a program hears of it; here nobody waits for an answer.
+            let Ok(prepared) = self.prepare(settings) else { return };
+            let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            if ready.len() < settings.standby {
+                ready.push(prepared);
+            }
+        }
+    }
+
+    /// A launcher that was started in advance, or else a new one.
+    fn take(&self, settings: &Settings) -> Result<(Waiting, Own), Error> {
+        loop {
+            let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some((mut launcher, own)) = ready else {
+                return self.prepare(settings);
+            };
+            if launcher.is_there() {
+                return Ok((launcher, own));
+            }
+        }
+    }
+
     /// Starts what a plan says, with a user and groups of its own. Blocks.
     pub(super) fn start(&self, settings: &Settings, mut plan: Plan) -> Result<Started, Error> {
-        let own = self.own(&plan.limits)?;
-        plan.groups = own.group.directories().to_vec();
+        let (launcher, own) = self.take(settings)?;
         plan.user = own.user.as_ref().map(|user| (user.id(), user.id()));
         if let Some((user, group)) = plan.user {
             for (host, ..) in plan.mounts.iter().filter(|(.., writable)| *writable) {
@@ -104,7 +137,7 @@ impl Parts {
             }
         }
         let filters = if plan.egress { &self.with_egress } else { &self.closed };
-        start::start(&settings.launcher, &plan, filters, own)
+        start::start(launcher, &plan, filters, own)
     }
 }
 
@@ -128,7 +161,6 @@ pub(super) fn plan(settings: &Settings, parts: &Parts, program: &Program) -> Res
         },
         user: None,
         without: parts.without.clone(),
-        groups: Vec::new(),
         limits: program.limits,
         code: program.code.clone(),
         mounts: program.mounts.iter().map(mount).collect::<Result<_, _>>()?,

@@ -9,7 +9,7 @@ use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, TcpListener},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::{Component, Path},
+    path::Path,
 };
 
 use super::{
@@ -80,8 +80,14 @@ fn confine_and_start(
     drop(parts);
     let port = open_listener(control, plan)?;
     restrictions::apply(plan, if namespace { None } else { plan.user })?;
-    landlock::restrict(root::uses(plan), port)
+    let enforced = landlock::restrict(root::uses(plan), port)
         .map_err(|error| Failure::unconfined(Mechanism::LandlockFiles, &error))?;
+    if plan.has(Mechanism::LandlockFiles) && !enforced {
+        return Err(Failure::unconfined(
+            Mechanism::LandlockFiles,
+            &"the kernel took the rules and does not enforce them",
+        ));
+    }
 
     let executed = match &plan.task {
         Task::Run { argv, environment } => Some(executed(argv, environment, port)?),
@@ -89,9 +95,11 @@ fn confine_and_start(
     };
     let children = sys::child_signals().map_err(|error| Failure::at("watching children", &error))?;
     let (told, tell) = sys::pipe().map_err(|error| Failure::at("making a pipe", &error))?;
-    filters
-        .install()
-        .map_err(|error| Failure::unconfined(Mechanism::Seccomp, &error))?;
+    if plan.has(Mechanism::Seccomp) {
+        filters
+            .install()
+            .map_err(|error| Failure::unconfined(Mechanism::Seccomp, &error))?;
+    }
     let cloned = sys::clone(libc::SIGCHLD).map_err(|error| Failure::at("making a process", &error))?;
     let Side::Parent(program) = cloned else {
         become_program(plan, executed.as_ref(), &stdio, tell)
@@ -154,8 +162,7 @@ fn executed(argv: &[String], environment: &[String], port: Option<u16>) -> Resul
 
 /// A path below `/skill`, or that of an interpreter.
 fn find(name: &str) -> Result<String, Failure> {
-    let normal = |component| matches!(component, Component::Normal(_) | Component::CurDir);
-    if name.is_empty() || !Path::new(name).components().all(normal) {
+    if !root::is_name(name) {
         return Err(Failure::program(format!(
             "{name:?} is no path below its own tree and no name"
         )));
@@ -181,7 +188,8 @@ fn become_program(plan: &Plan, executed: Option<&Executed>, stdio: &[OwnedFd; 3]
         for (from, to) in stdio.iter().zip(0..) {
             sys::duplicate_as(from.as_fd(), to)?;
         }
-        std::env::set_current_dir("/skill")
+        std::env::set_current_dir("/skill")?;
+        restrictions::limit_processor(plan)
     };
     let failure = match (prepare(), executed) {
         (Err(error), _) => Failure::at("preparing its descriptors", &error),

@@ -10,7 +10,7 @@ use std::{
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
 /// The newest version whose rules are written here.
@@ -19,6 +19,8 @@ const NEWEST: ABI = ABI::V7;
 /// A place in the tree of files, and what is allowed below it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Use {
+    /// Seeing what is there.
+    List,
     /// Reading.
     Read,
     /// Reading and executing.
@@ -33,6 +35,7 @@ impl Use {
     fn access(self) -> BitFlags<AccessFs> {
         let read = AccessFs::ReadFile | AccessFs::ReadDir;
         match self {
+            Self::List => AccessFs::ReadDir.into(),
             Self::Read => read,
             Self::Execute => read | AccessFs::Execute,
             Self::Change => {
@@ -48,11 +51,11 @@ impl Use {
     }
 }
 
-/// Puts the rules on this process, for good; `port` is the one that it may connect to.
+/// Puts the rules on this process, for good, and says whether they are in force; `port` is the one that it may connect to.
 pub(super) fn restrict<'a>(
     places: impl IntoIterator<Item = (&'a Path, Use)>,
     port: Option<u16>,
-) -> Result<(), RulesetError> {
+) -> Result<bool, RulesetError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
@@ -66,7 +69,8 @@ pub(super) fn restrict<'a>(
         rules = rules.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
     }
     // The process gave up gaining rights before.
-    rules.no_new_privs(false).restrict_self().map(drop)
+    let status = rules.no_new_privs(false).restrict_self()?;
+    Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
 
 fn allow(rules: RulesetCreated, path: &Path, allowed: Use) -> Result<RulesetCreated, RulesetError> {

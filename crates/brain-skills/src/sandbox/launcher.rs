@@ -12,7 +12,7 @@ use std::{
 use super::{
     init,
     mechanism::Mechanism,
-    plan::{self, Failure, Message, Plan, Task},
+    plan::{self, Failure, Message, Plan, Received, Task},
     probe,
     root::Parts,
     seccomp::Filters,
@@ -47,8 +47,14 @@ pub fn run_if_asked() {
 fn run(control: BorrowedFd<'_>) -> Result<(), Failure> {
     sys::close_from(3).map_err(|error| Failure::at("closing descriptors", &error))?;
     sys::new_session().map_err(|error| Failure::at("starting a session", &error))?;
+    let groups = plan::receive_groups(control).map_err(|error| Failure::at("reading the groups", &error))?;
+    for group in groups.into_iter().flatten() {
+        fs::write(group.join("cgroup.procs"), "0")
+            .map_err(|error| Failure::at(format_args!("joining {}", group.display()), &error))?;
+    }
+    // This may take long: the launcher may have been started in advance.
     let received = plan::receive(control).map_err(|error| Failure::at("reading the plan", &error))?;
-    let Some((plan, stdio, filters)) = received else {
+    let Some(Received { plan, stdio, filters }) = received else {
         return Ok(());
     };
     if matches!(plan.task, Task::Probe) {
@@ -76,12 +82,8 @@ fn namespaces(plan: &Plan) -> i32 {
     asked.fold(0, |all, (_, flag)| all | flag)
 }
 
-/// Joins the control groups and starts the first process of the new namespaces as a child of the brain.
+/// Starts the first process of the new namespaces as a child of the brain.
 fn start(control: BorrowedFd<'_>, plan: &Plan, stdio: [OwnedFd; 3], filters: &Filters) -> Result<(), Failure> {
-    for group in &plan.groups {
-        fs::write(group.join("cgroup.procs"), "0")
-            .map_err(|error| Failure::at(format_args!("joining {}", group.display()), &error))?;
-    }
     // Root may go anywhere and copies mounts here; others can do so only within their new namespaces.
     let parts = match sys::effective_user() {
         0 => Some(Parts::take(plan)?),

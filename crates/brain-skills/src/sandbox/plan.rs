@@ -1,6 +1,6 @@
 //! What the brain asks of the launcher, and what it hears back: packets on one private connection.
 //!
-//! Invariants: the plan is the first packet and brings the three standard descriptors, the filters are the second; every
+//! Invariants: the control groups come first, then the plan, which brings the three standard descriptors, then the filters; every
 //! packet has a bounded size; an answer that is not understood is a failure.
 
 use std::{
@@ -27,8 +27,6 @@ pub(super) struct Plan {
     pub user: Option<(u32, u32)>,
     /// The mechanisms to go without.
     pub without: BTreeSet<Mechanism>,
-    /// The directories of the control groups to join.
-    pub groups: Vec<PathBuf>,
     /// What each process may use.
     pub limits: Limits,
     /// The directory that becomes `/skill`.
@@ -176,8 +174,34 @@ pub(super) fn send(socket: BorrowedFd<'_>, plan: &Plan, stdio: [BorrowedFd<'_>; 
     socket::send(socket, [filters, &[]], &[])
 }
 
+/// Tells a launcher which control groups to join while there is no plan yet.
+pub(super) fn send_groups(socket: BorrowedFd<'_>, groups: &[PathBuf]) -> io::Result<()> {
+    socket::send(socket, [&serde_json::to_vec(groups)?, &[]], &[])
+}
+
+/// Receives what [`send_groups`] sent; none when the brain is gone.
+pub(super) fn receive_groups(socket: BorrowedFd<'_>) -> io::Result<Option<Vec<PathBuf>>> {
+    let mut buffer = vec![0; 16 << 10];
+    let (length, _) = socket::receive(socket, &mut buffer, true)?;
+    if length == 0 {
+        return Ok(None);
+    }
+    Ok(serde_json::from_slice(&buffer[..length])?)
+}
+
+/// What a launcher starts from.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// What to do.
+    pub(super) plan: Plan,
+    /// The standard descriptors of the program.
+    pub(super) stdio: [OwnedFd; 3],
+    /// Its filters, as bytes.
+    pub(super) filters: Vec<u8>,
+}
+
 /// Receives what [`send`] sent; none when the brain is gone.
-pub(super) fn receive(socket: impl AsFd) -> io::Result<Option<(Plan, [OwnedFd; 3], Vec<u8>)>> {
+pub(super) fn receive(socket: impl AsFd) -> io::Result<Option<Received>> {
     let mut buffer = vec![0; MAX_PACKET];
     let (length, descriptors) = socket::receive(socket.as_fd(), &mut buffer, true)?;
     if length == 0 {
@@ -195,5 +219,9 @@ pub(super) fn receive(socket: impl AsFd) -> io::Result<Option<(Plan, [OwnedFd; 3
         return Ok(None);
     }
     buffer.truncate(length);
-    Ok(Some((plan, stdio, buffer)))
+    Ok(Some(Received {
+        plan,
+        stdio,
+        filters: buffer,
+    }))
 }

@@ -12,7 +12,7 @@ use std::{
             fs::{DirBuilderExt, symlink},
         },
     },
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use super::{
@@ -48,6 +48,12 @@ const OPEN_FILES: &[(&str, &str)] = &[
 ];
 /// Where programs are looked for.
 pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Whether a text can name a program: a path that stays below where it starts, or the name of an interpreter.
+pub(super) fn is_name(name: &str) -> bool {
+    let normal = |component| matches!(component, Component::Normal(_) | Component::CurDir);
+    !name.is_empty() && Path::new(name).components().all(normal)
+}
 
 /// One part of the tree, taken from the host.
 #[derive(Debug)]
@@ -214,6 +220,6 @@ pub(super) fn uses(plan: &Plan) -> impl Iterator<Item = (&Path, Use)> {
         .map(|path| (path, Use::Execute))
         .chain(readable.map(|path| (path, Use::Read)))
         .chain(devices.map(|path| (path, Use::Device)))
-        .chain([(Path::new("/tmp"), Use::Change)])
+        .chain([(Path::new("/"), Use::List), (Path::new("/tmp"), Use::Change)])
         .chain(mounts)
 }

@@ -5,9 +5,9 @@
 use std::{
     io,
     net::TcpListener,
-    os::fd::{AsFd, OwnedFd},
-    path::Path,
-    process::{Command, Stdio},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -69,7 +69,7 @@ pub(super) struct Started {
     pub(super) user: Option<User>,
 }
 
-/// What only the program that is started has.
+/// What only one program has.
 #[derive(Debug)]
 pub(super) struct Own {
     /// Its control groups.
@@ -78,22 +78,76 @@ pub(super) struct Own {
     pub(super) user: Option<User>,
 }
 
-/// Starts a launcher with a plan, and waits until the program runs.
-pub(super) fn start(program: &Path, plan: &Plan, filters: &[u8], own: Own) -> Result<Started, Error> {
+/// A launcher that waits for its plan, in the control groups of a program to be. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    control: OwnedFd,
+    child: Child,
+}
+
+impl Waiting {
+    /// Starts one.
+    pub(super) fn new(program: &Path, groups: &[PathBuf]) -> Result<Self, Error> {
+        let (ours, theirs) = socket::packet_pair().map_err(Error::Exhausted)?;
+        socket::set_patience(ours.as_fd(), PATIENCE).map_err(Error::Exhausted)?;
+        let spawned = Command::new(program)
+            .arg(launcher::WORD)
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let child = spawned.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Error::Failed(format!(
+                "the launcher {} cannot be executed: {error}",
+                program.display()
+            )),
+            _ => Error::Exhausted(error),
+        })?;
+        let waiting = Self { control: ours, child };
+        plan::send_groups(waiting.control.as_fd(), groups)
+            .map_err(|error| Error::Failed(format!("the launcher does not read its groups: {error}")))?;
+        Ok(waiting)
+    }
+
+    /// Gives it its plan.
+    pub(super) fn ask(&self, plan: &Plan, stdio: [BorrowedFd<'_>; 3], filters: &[u8]) -> Result<(), Error> {
+        plan::send(self.control.as_fd(), plan, stdio, filters).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => Error::Program("its arguments and environment are too long".into()),
+            _ => Error::Failed(format!("the launcher does not read its plan: {error}")),
+        })
+    }
+
+    /// The next thing that it says.
+    pub(super) fn receive(&self) -> Result<(Message, Option<OwnedFd>), Error> {
+        receive(&self.control)
+    }
+
+    /// Whether it still waits.
+    pub(super) fn is_there(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // It may have ended by itself, having done what it was for; what matters is that it is waited for.
+        let _ended = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+/// Gives a launcher its plan, and waits until the program runs.
+pub(super) fn start(mut waiting: Waiting, plan: &Plan, filters: &[u8], own: Own) -> Result<Started, Error> {
+    own.group.limit(&plan.limits).map_err(Error::Exhausted)?;
     let pipes = || -> io::Result<_> { Ok((sys::pipe()?, sys::pipe()?, sys::pipe()?)) };
     let ((stdin, write), (read_out, stdout), (read_err, stderr)) = pipes().map_err(Error::Exhausted)?;
-    let theirs = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-    let (control, mut child) = ask(program, plan, theirs, filters)?;
+    waiting.ask(plan, [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], filters)?;
     drop((stdin, stdout, stderr));
-    let answer = wait_until_started(&control);
-    // It has nothing more to do, and is gone or will be when this end is closed.
-    let ended = if answer.is_ok() {
-        child.wait()
-    } else {
-        child.kill().and_then(|()| child.wait())
-    };
+    let (init, listener) = wait_until_started(&waiting.control)?;
+    // It has nothing more to do than to end.
+    let ended = waiting.child.wait();
     ended.map_err(|error| Error::Failed(format!("waiting for the launcher: {error}")))?;
-    let (init, listener) = answer?;
+    let control = waiting.control.try_clone().map_err(Error::Exhausted)?;
     Ok(Started {
         init,
         control,
@@ -102,40 +156,6 @@ pub(super) fn start(program: &Path, plan: &Plan, filters: &[u8], own: Own) -> Re
         group: own.group,
         user: own.user,
     })
-}
-
-/// Starts a launcher and sends it a plan.
-pub(super) fn ask(
-    program: &Path,
-    plan: &Plan,
-    stdio: [std::os::fd::BorrowedFd<'_>; 3],
-    filters: &[u8],
-) -> Result<(OwnedFd, std::process::Child), Error> {
-    let (ours, theirs) = socket::packet_pair().map_err(Error::Exhausted)?;
-    socket::set_patience(ours.as_fd(), PATIENCE).map_err(Error::Exhausted)?;
-    let spawned = Command::new(program)
-        .arg(launcher::WORD)
-        .env_clear()
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut child = spawned.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Error::Failed(format!(
-            "the launcher {} cannot be executed: {error}",
-            program.display()
-        )),
-        _ => Error::Exhausted(error),
-    })?;
-    if let Err(error) = plan::send(ours.as_fd(), plan, stdio, filters) {
-        // It is killed and waited for whatever else went wrong.
-        let _ended = child.kill().and_then(|()| child.wait());
-        return Err(match error.kind() {
-            io::ErrorKind::InvalidInput => Error::Program("its arguments and environment are too long".into()),
-            _ => Error::Failed(format!("the launcher does not read its plan: {error}")),
-        });
-    }
-    Ok((ours, child))
 }
 
 fn wait_until_started(control: &OwnedFd) -> Result<(Init, Option<TcpListener>), Error> {

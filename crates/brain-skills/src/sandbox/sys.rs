@@ -8,10 +8,14 @@ use std::{
     ffi::{CStr, CString},
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    os::unix::process::CommandExt,
+    process::Command,
     ptr,
 };
 
 use tokio::io::{Interest, unix::AsyncFd};
+
+use super::restrictions::ProcessLimit;
 
 pub(super) mod mount;
 pub(super) mod socket;
@@ -331,4 +335,20 @@ pub(super) fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: it owns its descriptor, which stays open and the same until both are dropped together.
     let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
     registered.map_err(io::Error::from)
+}
+
+/// Lets a command start in a session of its own and with these limits.
+pub(super) fn limit_before_execution(command: &mut Command, limits: Vec<ProcessLimit>) {
+    let prepare = move || {
+        new_session()?;
+        limits.iter().try_for_each(|limit| {
+            // The brain may have less to give than is asked for, and no right to more.
+            match set_limit(limit.resource, limit.soft, limit.hard) {
+                Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(()),
+                result => result,
+            }
+        })
+    };
+    // SAFETY: between fork and exec it makes system calls alone, and allocates nothing.
+    unsafe { command.pre_exec(prepare) };
 }

@@ -46,7 +46,7 @@ fn tries() -> Vec<(Mechanism, Option<String>)> {
         ),
         (
             Mechanism::PidNamespace,
-            said(std::process::id() > 64, "it has a process number of the host"),
+            said(std::process::id() != 2, "it has a process number of the host"),
         ),
         (Mechanism::Capabilities, said(bounding, "CAP_SYS_ADMIN can be had")),
         (

@@ -1,4 +1,7 @@
-//! Integration tests of the skill plane, in one binary.
+//! Integration tests of the skill plane, as one binary.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod calls;
+mod egress;
 mod hostile;
 mod sandbox;

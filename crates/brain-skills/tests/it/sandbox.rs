@@ -3,24 +3,34 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod confined;
+mod egress;
+mod ending;
+mod limits;
+mod ordinary;
+mod plain;
+mod seen;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use brain_skills::{
     digest::Digest,
     egress::Allowlist,
-    launch::{Ended, Launch, Limits, Program, Running},
+    launch::{self, Ended, Launch, Limit, Limits, Mount, Program, Running, State},
     sandbox::{Mechanism, Sandbox, Settings},
 };
 use tempfile::TempDir;
-use tokio::{io::AsyncReadExt, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 /// Longer than anything here takes; a test that gets here has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The launcher of these tests.
 fn launcher() -> PathBuf {
-    env!("CARGO_BIN_EXE_brain-skill-launcher").into()
+    let copy = std::env::var_os(ordinary::LAUNCHER);
+    copy.map_or_else(|| env!("CARGO_BIN_EXE_brain-skill-launcher").into(), PathBuf::from)
 }
 
 /// A sandbox as root has it; as an ordinary user, without what only root or a delegated group can bring.
@@ -52,12 +62,16 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(settings())
+    }
+
+    fn with(settings: Settings) -> Self {
         let directory = tempfile::Builder::new()
             .permissions(permissions(0o755))
             .tempdir()
             .unwrap();
         Self {
-            sandbox: Sandbox::new(settings()).unwrap(),
+            sandbox: Sandbox::new(settings).unwrap(),
             directory,
             limits: Limits {
                 cpu: Duration::from_secs(10),
@@ -76,6 +90,12 @@ impl Fixture {
             egress: Arc::new(Allowlist::default()),
             mounts: Vec::new(),
         }
+    }
+
+    /// Whether this sandbox has a mechanism.
+    fn has(&self, mechanism: Mechanism) -> bool {
+        let mut reports = self.sandbox.check().iter();
+        reports.any(|report| report.mechanism == mechanism && report.state == State::Enforced)
     }
 
     /// Runs a program to its end, without input.
@@ -127,7 +147,7 @@ impl Outcome {
     /// What it said, where it ended well.
     #[track_caller]
     fn said(self) -> String {
-        assert_eq!(self.ended, Ended::Exited(0), "{self:?}");
+        assert_eq!(self.ended, Ended::Exited(0), "{}{}", self.stdout, self.stderr);
         self.stdout
     }
 }

@@ -35,11 +35,6 @@ pub(in crate::sandbox) fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((owned(ends[0].into())?, owned(ends[1].into())?))
 }
 
-/// Makes room for packets of `bytes`, as far as the kernel lets us.
-pub(in crate::sandbox) fn set_send_room(socket: BorrowedFd<'_>, bytes: i32) -> io::Result<()> {
-    set_option(socket, libc::SO_SNDBUF, &bytes)
-}
-
 /// After how long reading and writing give up.
 pub(in crate::sandbox) fn set_patience(socket: BorrowedFd<'_>, patience: Duration) -> io::Result<()> {
     let time = libc::timeval {
