@@ -1,7 +1,7 @@
 //! Hostile programs against the sandbox: one case for each line of the list of attacks, as root and as an ordinary user.
 //!
 //! Each case says what is tried, how the program must end, and what stops it; the tries are Python programs in
-//! `hostile/programs`, which make system calls without a library in between and say what each answered. Invariants: a case
+//! `hostile/programs`, which make system calls directly where a library would get in the way, and say what each answered. Invariants: a case
 //! holds only if every single try got an answer that it must get; what a case leaves behind makes it fail.
 #![cfg(target_os = "linux")]
 #![allow(

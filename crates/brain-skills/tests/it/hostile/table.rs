@@ -10,8 +10,8 @@ use super::{
 const HEAD: &str = "# Attacks on the sandbox of skills
 
 Hostile programs, written for it, against the sandbox that runs skills: every case of the list of attacks, as root and as an ordinary
-user. The tries are in `crates/brain-skills/tests/it/hostile/programs`. Each makes its system calls without a library in between,
-and each try has to get one of the answers named for it; the same programs, run without the sandbox, get through.
+user. The tries are in `crates/brain-skills/tests/it/hostile/programs`; where a library would get in the way they make system calls directly.
+Each try has to get one of the answers named for it; the same programs, run without the sandbox, get through.
 
 This page is printed by
 
@@ -97,6 +97,6 @@ fn cell(seen: &Observed) -> String {
         .collect();
     match answers.is_empty() {
         true => seen.ended.clone(),
-        false => format!("{}; {}", answers.join(", "), seen.ended),
+        false => format!("{}; {}", answers.join(", "), seen.ended).replace("; it exited with code 0", ""),
     }
 }
