@@ -43,6 +43,8 @@ struct Case {
     source: &'static str,
     /// What it may use, where that is not the usual.
     limits: fn(&mut Limits),
+    /// Whether it has a way out to some host.
+    egress: bool,
     /// When it is over.
     until: Until,
     /// How it must end where every mechanism is there.
@@ -69,6 +71,7 @@ const REFUSED: Case = Case {
     stopped_by: "",
     source: "",
     limits: |_| {},
+    egress: false,
     until: Until::End,
     ends: Ended::Exited(0),
     depends: None,

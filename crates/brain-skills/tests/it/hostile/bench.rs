@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     env, fs,
+    net::TcpListener,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -16,7 +17,7 @@ use brain_skills::{
     digest::Digest,
     egress::Allowlist,
     launch::{Ended, Launch, Limits, Mount, Program, Running, State},
-    sandbox::{Mechanism, Sandbox, Settings},
+    sandbox::{Door, Mechanism, Sandbox, Settings},
 };
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -53,11 +54,21 @@ pub(super) struct Bench {
     bystander: Running,
 }
 
+/// A way out whose listener is kept open and never answers.
+struct Shut;
+
+impl Door for Shut {
+    fn serve(&self, listener: TcpListener, _: Arc<Allowlist>, _: &Digest) -> Box<dyn Send + Sync> {
+        Box::new(listener)
+    }
+}
+
 /// The sandbox that attacks are made against.
 pub(super) fn settings() -> Settings {
     let mut settings = Settings {
         launcher: env!("CARGO_BIN_EXE_brain-skill-launcher").into(),
         group: "studio-brain-hostile".into(),
+        door: Some(Arc::new(Shut)),
         ..Settings::default()
     };
     if let Ok(launcher) = env::var("HOSTILE_LAUNCHER") {
@@ -106,7 +117,9 @@ impl Bench {
             };
             ends = without;
         }
-        let program = ground.program(case, &self.targets);
+        let mut targets = self.targets.clone();
+        targets.json["egress"] = case.egress.into();
+        let program = ground.program(case, &targets);
         let running = self.sandbox.launch(&program).await.unwrap();
         let (ended, stdout, stderr) = timeout(PATIENCE, ground.watch(running, case.until)).await.unwrap();
         seen.ended = ended.to_string();
@@ -203,6 +216,9 @@ impl Ground {
         let mut program = plain(code, &["python3", "program.py", &targets.json.to_string(), &self.token]);
         program.environment.insert("NAMED".into(), "value".into());
         (case.limits)(&mut program.limits);
+        if case.egress {
+            program.egress = Arc::new(Allowlist::parse(["example.com:443"]).unwrap());
+        }
         let mount = |host: &std::path::Path, inside: &str, writable| Mount {
             host: host.into(),
             inside: inside.into(),

@@ -80,6 +80,14 @@ super::cases! { RUNNING:
         source: include_str!("programs/sockets.py"),
         ..REFUSED
     },
+    sockets_with_egress => Case {
+        name: "the same, where it may reach a host",
+        tried: "every family but TCP; TCP to a port of the host itself; addresses of the host's sockets as above",
+        stopped_by: "seccomp, own network, Landlock",
+        source: include_str!("programs/sockets.py"),
+        egress: true,
+        ..REFUSED
+    },
     kernel_doors => Case {
         name: "keyctl, bpf, perf, userfaultfd",
         tried: "several operations of each",

@@ -9,7 +9,13 @@ FAMILIES = {
 }
 for name, (family, kinds) in FAMILIES.items():
     for kind in kinds:
+        if HOST.get("egress") and name in ["IPv4", "IPv6"] and kind == STREAM:
+            continue  # This is what its way out is made of.
         refused("a socket of %s, kind %d" % (name, kind), lambda: call("socket", family, kind, 0), "EPERM")
+def to_port(address, port):
+    socket.create_connection((address, port), 2)
+for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "10.0.0.1", "169.254.169.254"]:
+    refused("TCP to the port of the host at " + address, lambda: to_port(address, HOST["port"]), "EPERM", "EACCES", "ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL")
 refused("multipath TCP", lambda: call("socket", 2, STREAM, 262), "EPERM")
 def by_pair(kind, address, how):
     one, _other = socket.socketpair(socket.AF_UNIX, kind)
@@ -28,6 +34,10 @@ for kind in [socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socke
             label = "%s to the %s socket of the host, by an end of a pair of kind %d" % (how, where, kind)
             tell(label, answer_of(lambda: by_pair(kind, address, how)),
                  "EPERM", "EISCONN", "EOPNOTSUPP", "EACCES",
+                 # With egress connect is let through. Its network has no such name, and the kind is not that of the socket.
+                 *(["ECONNREFUSED", "EPROTOTYPE"] if HOST.get("egress") and how == "connect" else []),
                  # A pair of this kind ignores addresses: what is sent arrives at its own other end.
                  *(["open: 17"] if kind == socket.SOCK_SEQPACKET and how.startswith("send") else []))
+# This one listens for streams; an end of a pair is connected already, and stays so.
+refused("connect an end of a pair to a listener of the host", lambda: by_pair(socket.SOCK_STREAM, HOST["giver_socket"], "connect"), "EPERM", "EISCONN")
 done()
