@@ -199,7 +199,10 @@ mod linux {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let count = IDLE as u64;
         println!("\n{IDLE} idle programs (`cat`), each:\n\n| | |\n|---|---|");
-        println!("| memory of the brain | {} KiB |", own().saturating_sub(before) / count);
+        println!(
+            "| resident memory that the brain grew by | {} KiB |",
+            own().saturating_sub(before) / count
+        );
         let held: Option<u64> = all.iter().map(|running| running.tree.memory_bytes()).sum();
         match held {
             Some(bytes) => println!(
@@ -208,8 +211,11 @@ mod linux {
             ),
             None => println!("| memory of its control group | not known |"),
         }
-        let me = std::process::id();
-        let children = fs::read_to_string(format!("/proc/{me}/task/{me}/children")).unwrap_or_default();
+        // Each child belongs to the thread that made it.
+        let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+        let children: String = threads
+            .map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default() + " ")
+            .collect();
         let children: Vec<&str> = children.split_whitespace().collect();
         let share = |pid: &&str| kibibytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:");
         let shares: u64 = children.iter().map(share).sum();
