@@ -50,7 +50,7 @@ impl Default for Limits {
 pub struct Mount {
     /// Where it is on the host.
     pub host: PathBuf,
-    /// Where the program sees it; absolute, and below `/work`.
+    /// Where the program sees it; absolute, and below `/data`.
     pub inside: PathBuf,
     /// Whether the program may change it.
     pub writable: bool,
@@ -138,6 +138,17 @@ pub struct Enforced {
     pub mechanism: String,
     /// Whether it does; else why not.
     pub state: State,
+}
+
+impl Enforced {
+    /// Why it does not confine the program, where it does not.
+    #[must_use]
+    pub fn missing(&self) -> Option<&str> {
+        match &self.state {
+            State::Enforced => None,
+            State::Missing(reason) => Some(reason),
+        }
+    }
 }
 
 /// Whether a mechanism confines a program.

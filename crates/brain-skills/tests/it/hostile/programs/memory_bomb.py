@@ -1,0 +1,5 @@
+from attack import *
+
+held = []
+while True:
+    held.append(bytearray(os.urandom(1)) * (8 << 20))
