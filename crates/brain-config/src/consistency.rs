@@ -195,6 +195,35 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
+        variables: &[
+            "STUDIO_BRAIN_SKILL_REGISTRY_REMOTE_BASE_URL",
+            "STUDIO_BRAIN_SKILL_REGISTRY_ROOT",
+        ],
+        broken: |config| {
+            let skills = &config.skills;
+            (skills.registry_remote_base_url.is_some() && skills.registry_root.is_none()).then_some(Outcome::Problem(
+                "empty while STUDIO_BRAIN_SKILL_REGISTRY_ROOT is not set, or whoever answers there would be believed; \
+                 set STUDIO_BRAIN_SKILL_REGISTRY_ROOT to a root.json that is trusted",
+            ))
+        },
+    },
+    Rule {
+        variables: &["STUDIO_BRAIN_SKILL_REQUIRE_PINNING"],
+        broken: |config| {
+            (!config.skills.require_pinning).then_some(Outcome::Warning(
+                "is false, but references always name an exact version; remove it",
+            ))
+        },
+    },
+    Rule {
+        variables: &["STUDIO_BRAIN_SKILL_SANDBOX_ENABLED"],
+        broken: |config| {
+            (!config.skills.sandbox_enabled).then_some(Outcome::Warning(
+                "is false: a skill can do whatever this process can; set it to true for anything that you did not write",
+            ))
+        },
+    },
+    Rule {
         variables: &["STUDIO_BRAIN_OTEL_ENDPOINT", "STUDIO_BRAIN_OTEL_ENABLED"],
         broken: |config| {
             (config.telemetry.enabled && config.telemetry.endpoint.is_none()).then_some(Outcome::Problem(

@@ -103,7 +103,9 @@ impl fmt::Display for Valid {
             Self::RoleMap => f.write_str(
                 "a comma-separated list of value=role, where a role is viewer, agent, operator or admin",
             ),
-            Self::Hosts => f.write_str("a comma-separated list of host names or IP addresses, without scheme or port"),
+            Self::Hosts => f.write_str(
+                "a comma-separated list of host names such as api.example.org or api.example.org:8443, with * for any characters",
+            ),
             Self::Networks => {
                 f.write_str("a comma-separated list of IP addresses and networks such as 127.0.0.1 or 10.0.0.0/8")
             }
@@ -162,7 +164,7 @@ impl Valid {
             Self::Origins => list(trimmed, origin),
             Self::Issuers => list(trimmed, issuer),
             Self::RoleMap => list(trimmed, role_pair),
-            Self::Hosts => list(trimmed, host),
+            Self::Hosts => list(trimmed, egress_host),
             Self::SkillReferences => list(trimmed, skill_reference),
             Self::Commands => list(trimmed, |item| is_word(item).then(|| item.to_owned())),
         }
@@ -192,6 +194,24 @@ fn host(text: &str) -> Option<String> {
     // The parser also reads numbers as addresses (`127.1`); such a spelling is refused as ambiguous.
     let domain = matches!(Host::parse(text), Ok(Host::Domain(_)));
     (named && domain).then(|| text.to_owned())
+}
+
+/// A pattern of the hosts that skills ask for: a name as it is written in their manifests, with a port where that has one.
+fn egress_host(text: &str) -> Option<String> {
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (text, None),
+    };
+    let number = |port: &str| {
+        port == "*"
+            || port
+                .parse::<u16>()
+                .is_ok_and(|number| number > 0 && number.to_string() == port)
+    };
+    // A star stands for any letters, so what is left must be a name with some letter in its place.
+    let named = name.parse::<IpAddr>().is_err() && host(&name.replace('*', "a")).is_some();
+    let written_so = !name.ends_with('.') && !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    (named && written_so && port.is_none_or(number)).then(|| text.to_owned())
 }
 
 fn is_label(label: &str) -> bool {

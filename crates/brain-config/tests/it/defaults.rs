@@ -79,6 +79,7 @@ fn each_variable_changes_its_own_value_and_no_other() {
                 untouched.remove(definition.name);
                 continue;
             }
+            _ if definition.name == "STUDIO_BRAIN_SKILL_SANDBOX_UIDS" => "300000-300999",
             _ => "other",
         };
         let helpers = [
@@ -90,11 +91,13 @@ fn each_variable_changes_its_own_value_and_no_other() {
             ("STUDIO_BRAIN_WEBHOOK_ALLOWED_ADDRESSES", "127.0.0.1"),
             ("STUDIO_BRAIN_OTEL_ENDPOINT", "http://127.0.0.1:4318"),
             ("STUDIO_BRAIN_OIDC_AUDIENCE", "studio-brain"),
+            ("STUDIO_BRAIN_SKILL_REGISTRY_ROOT", "root.json"),
             ("REDIS_PASSWORD", "long-enough"),
             ("STUDIO_BRAIN_ARTIFACT_STORE_ENDPOINT", "https://s3.example"),
         ];
         let needs = |name: &str| match definition.name {
             "STUDIO_BRAIN_HOST" => name == "STUDIO_BRAIN_ADMIN_TOKEN",
+            "STUDIO_BRAIN_SKILL_REGISTRY_REMOTE_BASE_URL" => name == "STUDIO_BRAIN_SKILL_REGISTRY_ROOT",
             "STUDIO_BRAIN_APPROVAL_WEBHOOK_URL" => name.starts_with("STUDIO_BRAIN_WEBHOOK"),
             "STUDIO_BRAIN_WEBHOOK_PREVIOUS_SIGNING_SECRET" => name == "STUDIO_BRAIN_WEBHOOK_SIGNING_SECRET",
             "STUDIO_BRAIN_OTEL_ENABLED" => name == "STUDIO_BRAIN_OTEL_ENDPOINT",

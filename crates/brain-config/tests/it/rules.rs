@@ -147,6 +147,28 @@ fn hosts() {
 }
 
 #[test]
+fn hosts_of_skills() {
+    let name = "STUDIO_BRAIN_SKILL_SANDBOX_EGRESS_ALLOWLIST";
+    let hosts = load(&[(name, "api.example.org, api.example.org:8443,*.example.com,*")]);
+    assert_eq!(
+        hosts.skills.egress_allowlist,
+        ["api.example.org", "api.example.org:8443", "*.example.com", "*"]
+    );
+    for text in [
+        "API.example.org",
+        "a.example.",
+        "10.0.0.1",
+        "a.example:0",
+        "a.example:080",
+        "https://a.example",
+        "[::1]:443",
+        "a..b",
+    ] {
+        assert_eq!(refused(&[(name, text)]), [name], "{text}");
+    }
+}
+
+#[test]
 fn lists() {
     let origins = |text: &str| load(&[("STUDIO_BRAIN_ALLOWED_ORIGINS", text)]).server.allowed_origins;
     assert_eq!(
