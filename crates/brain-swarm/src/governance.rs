@@ -16,6 +16,7 @@ mod fence;
 mod intake;
 pub mod kill_switch;
 pub mod lint;
+pub mod means;
 pub mod policy;
 pub mod proposal;
 mod proposals;
@@ -30,7 +31,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use brain_connectivity::postgres::Postgres;
 
-use self::{capability::CapabilityId, executor::Executor, policy::Policy, webhook::Targets};
+use self::{capability::CapabilityId, executor::Executor, means::Means, policy::Policy};
 pub use self::{
     dispatch::{DryRun, Execute},
     error::{Error, Refusal},
@@ -39,8 +40,8 @@ pub use self::{
     who::Who,
 };
 
-/// Makes what carries out a capability whose orders go there.
-pub type MakeExecutor = Box<dyn Fn(&Targets) -> Arc<dyn Executor> + Send + Sync>;
+/// Makes what carries out a capability.
+pub type MakeExecutor = Box<dyn Fn(&Means) -> Arc<dyn Executor> + Send + Sync>;
 
 /// Wakes whoever delivers notices.
 pub type Bell = Arc<dyn Fn() + Send + Sync>;
@@ -85,8 +86,8 @@ impl Governance {
     pub fn new(options: Options) -> Self {
         let executors = options
             .policy
-            .targets()
-            .map(|(id, targets)| (id.clone(), (options.executor)(targets)))
+            .means()
+            .map(|(id, means)| (id.clone(), (options.executor)(means)))
             .collect();
         Self(Arc::new(Inner {
             postgres: options.postgres,

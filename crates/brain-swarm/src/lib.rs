@@ -48,6 +48,7 @@ pub mod retention;
 pub mod runs;
 pub mod schedules;
 pub mod schema;
+pub mod skills;
 pub mod tails;
 pub mod tasks;
 pub mod trace;

@@ -65,6 +65,11 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         reason: "the newest registration of all, by which a replica knows whether it has seen everything",
     },
     Exception {
+        path: "crates/brain-swarm/src/skills.rs",
+        tables: &["brain_skills"],
+        reason: "a disk holds the trees of all tenants: what any of them has installed is not swept away; only digests are told",
+    },
+    Exception {
         path: "crates/brain-swarm/src/sql/select_audit_tenants.sql",
         tables: &["brain_audit_checkpoints", "brain_audit_heads", "brain_event_log"],
         reason: DOCTOR,

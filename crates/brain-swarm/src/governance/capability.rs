@@ -159,6 +159,24 @@ pub enum ExecutorSpec {
         #[serde(default = "default_time_limit", alias = "time_limit_seconds")]
         time_limit_seconds: u32,
     },
+    /// A command of an installed skill, run in the sandbox.
+    Skill {
+        /// Which: `name@version`. The tenant of a proposal must have installed it.
+        #[schemars(length(max = 129), regex(pattern = "^[a-z0-9][a-z0-9._-]*@[0-9]+[.][0-9]+[.][0-9]+"))]
+        skill: String,
+        /// The command that does it.
+        #[schemars(length(min = 1, max = 64))]
+        command: String,
+        /// The command that undoes it; it cannot be undone by the brain where there is none.
+        #[serde(default, alias = "rollback_command", skip_serializing_if = "Option::is_none")]
+        rollback_command: Option<String>,
+        /// The digest that its tree must have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
+        /// How long it may take in all, in seconds.
+        #[serde(default = "default_time_limit", alias = "time_limit_seconds")]
+        time_limit_seconds: u32,
+    },
 }
 
 const fn default_time_limit() -> u32 {
@@ -171,15 +189,15 @@ impl ExecutorSpec {
     pub const fn can_roll_back(&self) -> bool {
         match self {
             Self::Webhook { rollback_url, .. } => rollback_url.is_some(),
+            Self::Skill { rollback_command, .. } => rollback_command.is_some(),
         }
     }
 
     /// How long it may take in all.
     #[must_use]
     pub fn time_limit(&self) -> Duration {
-        match self {
-            Self::Webhook { time_limit_seconds, .. } => Duration::from_secs((*time_limit_seconds).into()),
-        }
+        let (Self::Webhook { time_limit_seconds, .. } | Self::Skill { time_limit_seconds, .. }) = self;
+        Duration::from_secs((*time_limit_seconds).into())
     }
 }
 

@@ -216,7 +216,7 @@ impl Governance {
                 .as_deref()
                 .unwrap_or("there is none");
             return Err(Error::Conflict(format!(
-                "the capability has no rollback_url, so a person must do it; the plan: {plan}"
+                "the capability has no rollback_url or rollback_command, so a person must do it; the plan: {plan}"
             )));
         }
         let (authority, exemption) = (done.authority, done.exemption_id);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     capability::{ApprovalMode, Capability, CapabilityId, Definition, ExecutorSpec, MAX_TIME_LIMIT, Risk},
-    webhook::{Targets, address::Target},
+    means::Means,
 };
 use crate::digest::Digest;
 
@@ -38,7 +38,7 @@ pub struct Policy {
 #[derive(Debug)]
 struct Defined {
     capability: Capability,
-    targets: Targets,
+    means: Means,
 }
 
 /// The rules for all capabilities.
@@ -260,9 +260,9 @@ impl Policy {
         self.capabilities.values().map(|one| &one.capability)
     }
 
-    /// Where the orders of each go.
-    pub fn targets(&self) -> impl Iterator<Item = (&CapabilityId, &Targets)> {
-        self.capabilities.iter().map(|(id, one)| (id, &one.targets))
+    /// What carries each of them out.
+    pub fn means(&self) -> impl Iterator<Item = (&CapabilityId, &Means)> {
+        self.capabilities.iter().map(|(id, one)| (id, &one.means))
     }
 
     /// The first rule that finds something in a proposal.
@@ -331,18 +331,8 @@ impl GivenCapability {
                 MAX_TIME_LIMIT.as_secs()
             ));
         }
-        let ExecutorSpec::Webhook { url, rollback_url, .. } = &self.executor;
-        let targets = match (
-            Target::parse(url),
-            rollback_url.as_deref().map(Target::parse).transpose(),
-        ) {
-            (Ok(execute), Ok(rollback)) => Some(Targets { execute, rollback }),
-            (execute, rollback) => {
-                let wrong = execute.err().into_iter().chain(rollback.err());
-                problems.extend(wrong.map(|wrong| format!("executor: {wrong}")));
-                None
-            }
-        };
+        let means = Means::read(&self.executor);
+        let means = means.map_err(|wrong| problems.extend(wrong.iter().map(|wrong| format!("executor: {wrong}"))));
         let schema = match self.input_schema {
             None => Ok(json!({ "type": "object" })),
             Some(toml::Value::String(text)) => serde_json::from_str(&text).map_err(|error| error.to_string()),
@@ -352,7 +342,7 @@ impl GivenCapability {
             problems.push(format!("input_schema: {error}"));
             Value::Null
         });
-        let Some(targets) = targets.filter(|_| problems.is_empty()) else {
+        let Some(means) = means.ok().filter(|_| problems.is_empty()) else {
             return Err(problems);
         };
         let approval_mode = self.approval_mode.unwrap_or(if self.requires_approval {
@@ -376,7 +366,7 @@ impl GivenCapability {
             executor: self.executor,
         };
         let capability = Capability::new(definition).map_err(|error| vec![error.to_string()])?;
-        Ok(Defined { capability, targets })
+        Ok(Defined { capability, means })
     }
 }
 

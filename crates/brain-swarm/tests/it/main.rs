@@ -13,6 +13,7 @@ mod replicas;
 mod retention;
 mod schedules;
 mod schemas;
+mod skills;
 mod tasks;
 mod tenants;
 mod traces;
