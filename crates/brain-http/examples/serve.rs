@@ -13,7 +13,7 @@ use brain_connectivity::{
     postgres::{Postgres, PostgresProbe},
     redis::{Redis, RedisProbe},
 };
-use brain_http::{Server, Services};
+use brain_http::{Server, Services, skills::Availability};
 use brain_swarm::{
     bus::StreamNames,
     event::Defaults,
@@ -86,6 +86,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         replica_id: replica_id.clone(),
     });
     let services = Services {
+        skills: Availability::Unserved("this example has none".into()),
         governance,
         postgres: postgres.clone(),
         tails: Tails::new(postgres.clone(), queue, stop.clone()),

@@ -46,6 +46,8 @@ pub(crate) enum List {
     Exemptions = b'x',
     /// Quotas; the position is a bucket.
     Quotas = b'q',
+    /// Installed skills; the position is a reference.
+    Skills = b'l',
 }
 
 /// A list with its filters: what a cursor is valid for.

@@ -42,6 +42,7 @@ mod reply;
 mod routes;
 mod server;
 mod services;
+pub mod skills;
 mod trace;
 
 pub use server::{Error, Server};

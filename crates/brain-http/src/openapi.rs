@@ -14,6 +14,7 @@ mod problems;
 mod schedules;
 mod schemas;
 mod service;
+mod skills;
 mod swarm;
 mod tasks;
 mod tokens;
@@ -49,7 +50,7 @@ const fn described(method: Method, path: &'static str, describe: fn(Operation<'_
 /// What belongs together: its name, what it is, its operations.
 type Group = (&'static str, &'static str, &'static [Described]);
 
-static GROUPS: [Group; 12] = [
+static GROUPS: [Group; 13] = [
     (
         "events",
         "What happened in a swarm: publish, read, follow.",
@@ -67,6 +68,11 @@ static GROUPS: [Group; 12] = [
         "capabilities",
         "What agents may do to the world outside, and who decides.",
         capabilities::OPERATIONS,
+    ),
+    (
+        "skills",
+        "Programs that others wrote, run confined.",
+        skills::OPERATIONS,
     ),
     ("audit", "Who did what, and why.", audit::OPERATIONS),
     (

@@ -15,6 +15,7 @@ mod pages;
 pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod schemas;
+pub(crate) mod skills;
 pub(crate) mod status;
 mod table;
 pub(crate) mod tasks;
@@ -30,7 +31,7 @@ use std::{
 pub(crate) use self::events::HEARTBEAT;
 use self::{
     pages::PAGES,
-    table::{CAPABILITIES, CLAIM, EVENTS, EXECUTE, ROLLBACK, TABLE, TOKENS},
+    table::{CALL, CAPABILITIES, CLAIM, EVENTS, EXECUTE, INSTALL, ROLLBACK, SKILLS, TABLE, TOKENS},
 };
 use axum::{
     Router,
@@ -90,11 +91,14 @@ pub enum Need {
 
 /// All routes in the order in which they are looked through: the interface for programs, then the pages for people.
 fn all() -> impl Iterator<Item = &'static Route> {
-    TABLE.iter().chain(&CAPABILITIES).chain(&PAGES)
+    TABLES.iter().copied().flatten()
 }
 
+/// The tables, in the order in which they are looked through.
+static TABLES: [&[Route]; 4] = [&TABLE, &CAPABILITIES, &SKILLS, &PAGES];
+
 /// How many routes there are.
-pub(crate) const COUNT: usize = TABLE.len() + CAPABILITIES.len() + PAGES.len();
+pub(crate) const COUNT: usize = TABLE.len() + CAPABILITIES.len() + SKILLS.len() + PAGES.len();
 
 /// Every operation: method, path with names in braces for what varies, and what it asks of its caller. A method HEAD is like GET.
 pub fn operations() -> impl Iterator<Item = (&'static Method, &'static str, Need)> {
@@ -115,13 +119,15 @@ impl RouteId {
     }
 
     fn route(self) -> &'static Route {
-        let behind = |table: &[Route], place: usize| place.checked_sub(table.len());
-        match behind(&TABLE, self.0) {
-            None => &TABLE[self.0],
-            Some(place) => match behind(&CAPABILITIES, place) {
-                None => &CAPABILITIES[place],
-                Some(place) => &PAGES[place],
-            },
+        let mut place = self.0;
+        let mut tables = TABLES.iter();
+        loop {
+            // What `find` gave is in one of them.
+            let table = tables.next().unwrap_or(&TABLES[0]);
+            match table.get(place) {
+                Some(route) => return route,
+                None => place -= table.len(),
+            }
         }
     }
 }
@@ -166,6 +172,9 @@ pub(crate) fn patience(route: Option<RouteId>, method: &Method) -> Duration {
         Some(CLAIM) => tasks::MAX_WAIT,
         Some(EVENTS) if method == Method::GET => events::MAX_WAIT,
         Some(EXECUTE | ROLLBACK) => MAX_EXECUTION,
+        Some(CALL) => skills::MAX_CALL + CALL_GRACE,
+        // A bundle is fetched, unpacked and verified.
+        Some(INSTALL) if method == Method::POST => skills::MAX_CALL,
         _ => Duration::ZERO,
     }
 }
@@ -174,8 +183,14 @@ pub(crate) fn patience(route: Option<RouteId>, method: &Method) -> Duration {
 const MAX_EXECUTION: Duration =
     brain_swarm::governance::capability::MAX_TIME_LIMIT.saturating_add(Duration::from_secs(10));
 
+/// What a call of a skill may take beyond its own limit: its processes are ended.
+const CALL_GRACE: Duration = Duration::from_secs(5);
+
 /// The longest of them.
-pub(crate) const MAX_PATIENCE: Duration = longest(longest(tasks::MAX_WAIT, events::MAX_WAIT), MAX_EXECUTION);
+pub(crate) const MAX_PATIENCE: Duration = longest(
+    longest(tasks::MAX_WAIT, events::MAX_WAIT),
+    longest(MAX_EXECUTION, skills::MAX_CALL.saturating_add(CALL_GRACE)),
+);
 
 const fn longest(one: Duration, other: Duration) -> Duration {
     if one.as_millis() > other.as_millis() {
@@ -332,8 +347,8 @@ mod tests {
             let routes = all().map(|route| route.template);
             routes.filter(|path| !patience(find(path), &method).is_zero()).collect()
         };
-        assert_eq!(patient(Method::GET), [EVENTS, CLAIM, EXECUTE, ROLLBACK]);
-        assert_eq!(patient(Method::POST), [CLAIM, EXECUTE, ROLLBACK]);
+        assert_eq!(patient(Method::GET), [EVENTS, CLAIM, EXECUTE, ROLLBACK, CALL]);
+        assert_eq!(patient(Method::POST), [CLAIM, EXECUTE, ROLLBACK, CALL, INSTALL]);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use brain_swarm::{
 };
 use jiff::Timestamp;
 
+use crate::skills::Availability;
+
 /// The parts of a running brain that the HTTP interface needs.
 #[derive(Clone)]
 pub struct Services {
@@ -22,6 +24,8 @@ pub struct Services {
     pub calls: Calls,
     /// What may be done to the world outside, and who says so.
     pub governance: Governance,
+    /// Programs that others wrote, run confined.
+    pub skills: Availability,
     /// Every dependency, for `/health/dependencies`.
     pub health: Arc<Health>,
     /// What must work before requests may come, for `/readyz`.

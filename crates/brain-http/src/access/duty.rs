@@ -23,6 +23,8 @@ pub(crate) fn check(by: &Principal, event: &Event) -> Result<(), Problem> {
 /// Beyond `events:write`, which every event needs.
 fn duty(event: &Event) -> Option<(&'static str, &'static str)> {
     Some(match &event.kind {
+        // What the brain says of skills is not for everybody to say.
+        EventType::Custom(name) if name.starts_with("skill.") => ("skills", "manage"),
         EventType::Custom(_) => return None,
         EventType::TaskCreated => ("tasks", "write"),
         EventType::TaskProgress

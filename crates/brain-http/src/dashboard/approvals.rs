@@ -125,6 +125,9 @@ impl OnePage<'_> {
     fn executor(&self) -> String {
         match self.definition.map(|definition| &definition.executor) {
             Some(governance::capability::ExecutorSpec::Webhook { url, .. }) => format!("a request to {}", shown(url)),
+            Some(governance::capability::ExecutorSpec::Skill { skill, command, .. }) => {
+                format!("the command {command} of the skill {skill}")
+            }
             None => "nothing: the capability is not defined any more".to_owned(),
         }
     }

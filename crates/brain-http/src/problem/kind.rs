@@ -99,6 +99,8 @@ kinds! {
     AlreadyExecuted, "already-executed", "Already executed", CONFLICT;
     /// It does not fit with how things stand.
     Refused, "refused", "Refused", CONFLICT;
+    /// The skill may not be installed or started; the detail begins with the stage at which it was refused.
+    SkillRefused, "skill-refused", "Skill refused", CONFLICT;
     /// The first request with this idempotency key is not answered yet.
     InProgress, "request-in-progress", "Request in progress", CONFLICT;
     /// The body is larger than allowed.
@@ -119,6 +121,8 @@ kinds! {
     KeyReused, "idempotency-key-reused", "Idempotency key reused", UNPROCESSABLE_ENTITY;
     /// It is no schema that can be registered.
     InvalidSchema, "invalid-schema", "Invalid schema", UNPROCESSABLE_ENTITY;
+    /// The skill gave no answer, or says that it failed.
+    SkillFailed, "skill-failed", "Skill failed", UNPROCESSABLE_ENTITY;
     /// The database cannot hold the data.
     Rejected, "rejected", "Rejected", UNPROCESSABLE_ENTITY;
     /// The caller used its share.
@@ -206,6 +210,7 @@ mod tests {
         409 urn:studio-brain:problem:incompatible-schema Incompatible schema
         409 urn:studio-brain:problem:already-executed Already executed
         409 urn:studio-brain:problem:refused Refused
+        409 urn:studio-brain:problem:skill-refused Skill refused
         409 urn:studio-brain:problem:request-in-progress Request in progress
         413 urn:studio-brain:problem:body-too-large Body too large
         413 urn:studio-brain:problem:event-too-large Event too large
@@ -216,6 +221,7 @@ mod tests {
         422 urn:studio-brain:problem:invalid-schedule Invalid schedule
         422 urn:studio-brain:problem:idempotency-key-reused Idempotency key reused
         422 urn:studio-brain:problem:invalid-schema Invalid schema
+        422 urn:studio-brain:problem:skill-failed Skill failed
         422 urn:studio-brain:problem:rejected Rejected
         429 urn:studio-brain:problem:rate-limited Rate limited
         429 urn:studio-brain:problem:overloaded Overloaded

@@ -10,9 +10,12 @@ use brain_swarm::{
 };
 
 use super::{Fault, Kind, Problem};
+use crate::skills;
 
 /// The longest detail about a caller's own text. Such text can be as long as a body.
 const MAX_DETAIL_CHARS: usize = 500;
+/// The most of what a skill said, in bytes.
+const MAX_SAID_BYTES: usize = 1000;
 
 /// Cuts a text that holds what the caller sent.
 pub(crate) fn shortened(text: &str) -> String {
@@ -65,6 +68,55 @@ impl From<&postgres::Error> for Problem {
             postgres::Kind::InvalidData => rejected(error),
             postgres::Kind::Other => Self::internal(error),
         }
+    }
+}
+
+impl From<skills::Error> for Problem {
+    fn from(error: skills::Error) -> Self {
+        use brain_skills::{calls, launch, plane, store};
+        match &error {
+            skills::Error::Unserved(_) => Self::new(Kind::Unavailable, error.to_string()),
+            skills::Error::NotInstalled(_) => Self::new(Kind::NotFound, error.to_string()),
+            skills::Error::Records(brain_swarm::skills::Error::Database(error)) => Self::from(error),
+            skills::Error::Records(brain_swarm::skills::Error::Audit(error)) => Self::from(error),
+            skills::Error::Records(other) => Self::new(Kind::SkillRefused, other.to_string()),
+            skills::Error::Plane(plane::Error::Refused(refused)) => Self::new(
+                Kind::SkillRefused,
+                shortened(&format!("{}: {}", refused.stage, refused.reason)),
+            ),
+            skills::Error::Plane(plane::Error::Unavailable(_)) => Self::new(
+                Kind::Unavailable,
+                "the registry of skills does not answer at the moment; try again",
+            )
+            .caused_by(error),
+            skills::Error::Plane(plane::Error::Store(
+                problem @ (store::Error::NotInstalled(_) | store::Error::Damaged { .. }),
+            )) => Self::new(Kind::SkillRefused, shortened(&format!("on this brain: {problem}"))),
+            skills::Error::Plane(plane::Error::Store(_) | plane::Error::Failed(_)) => Self::internal(error),
+            skills::Error::Plane(plane::Error::Call(failure)) => match failure.error() {
+                calls::Error::Exhausted { .. } | calls::Error::BackingOff { .. } => {
+                    Self::new(Kind::Overloaded, failure.to_string())
+                }
+                calls::Error::Closed | calls::Error::Launch(launch::Error::Exhausted(_)) => {
+                    Self::new(Kind::Unavailable, failure.to_string())
+                }
+                calls::Error::Launch(launch::Error::Failed(_)) => Self::internal(failure),
+                _ => Self::new(Kind::SkillFailed, told(failure)),
+            },
+        }
+    }
+}
+
+/// Why a call has no answer, with the end of what the skill said beside it.
+fn told(failure: &brain_skills::calls::Failure) -> String {
+    let said = failure.stderr().trim_end();
+    let begin = said.len().saturating_sub(MAX_SAID_BYTES);
+    let begin = (begin..said.len())
+        .find(|at| said.is_char_boundary(*at))
+        .unwrap_or(said.len());
+    match &said[begin..] {
+        "" => shortened(&failure.to_string()),
+        end => format!("{}; it said: {end}", shortened(&failure.to_string())),
     }
 }
 

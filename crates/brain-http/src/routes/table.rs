@@ -20,8 +20,12 @@ pub(super) const TOKENS: &str = "/api/tokens";
 pub(super) const CLAIM: &str = "/api/swarm/tasks/claim";
 
 mod capabilities;
+mod skills;
 
-pub(super) use self::capabilities::{CAPABILITIES, EXECUTE, ROLLBACK};
+pub(super) use self::{
+    capabilities::{CAPABILITIES, EXECUTE, ROLLBACK},
+    skills::{CALL, INSTALL, SKILLS},
+};
 
 /// All routes but those of capabilities; those that are asked most often come first, and a fixed path before one that varies.
 pub(crate) static TABLE: [Route; 53] = [

@@ -100,6 +100,12 @@ impl Manager<'_> {
             }
             ("POST", "/api/swarm/schemas") => return ("thing.done/1".to_owned(), "schema.register"),
             ("POST", path) if path.starts_with("/api/capabilities") => return self.govern(path).await,
+            ("POST", "/api/skills") => return ("thing@1.0.0".to_owned(), "skill.install"),
+            ("DELETE", "/api/skills/{reference}") => {
+                let skill = json!({"reference": "echo@1.0.0"});
+                assert_eq!(self.call(&Method::POST, "/api/skills", Some(&skill)).await.0, 201);
+                return ("echo@1.0.0".to_owned(), "skill.remove");
+            }
             ("POST", "/api/tokens") => "token.create",
             ("DELETE", "/api/tokens/{tokenId}") => {
                 let token = give(self.brain, &wish("acme", Role::Viewer)).await;

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{governance, shown};
+use crate::{governance, shown, skills};
 
 /// One recorder for all tests of a process.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
@@ -79,8 +79,10 @@ impl Setup {
         // Ends with the runtime of the test.
         let tails = Tails::new(postgres.clone(), relay.clone(), CancellationToken::new());
         let governance = governance::of(&config, postgres.clone());
+        let skills = skills::availability(&postgres, &publisher);
         let services = Services {
             governance,
+            skills,
             postgres,
             tails,
             publisher,

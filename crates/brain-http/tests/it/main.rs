@@ -31,6 +31,7 @@ mod runs;
 mod schedules;
 mod schemas;
 mod shown;
+mod skills;
 mod status;
 mod streams;
 mod tasks;

@@ -71,6 +71,10 @@ pub(crate) fn case(method: &Method, path: &str) -> Option<(&'static str, Option<
         }
         ("GET", path) if path.starts_with("/api/capabilities") => return Some(("", None)),
         ("POST", path) if path.starts_with("/api/capabilities") => return Some(("", capabilities(path)?)),
+        ("GET" | "DELETE", path) if path.starts_with("/api/skills") => return Some(("", None)),
+        ("POST", "/api/skills") => return Some((SWARM, Some(json!({"reference": "thing@1.0.0"})))),
+        ("POST", "/api/skills/{reference}/call") => return Some(("", Some(json!({"command": "none"})))),
+        ("POST", path) if path.starts_with("/api/skills") => return Some(("", None)),
         ("GET" | "DELETE", _) => None,
         ("PUT", "/api/swarm/schedules/{scheduleId}") => Some(json!({"cron": "0 3 * * *", "task": {}})),
         ("POST", "/api/swarm/tasks/claim" | "/api/swarm/agents") => Some(json!({"agentId": "a-2"})),
@@ -131,6 +135,9 @@ impl Things {
         call("agents", json!({"agentId": "thing"})).await;
         call("budgets", json!({"budgetId": "thing", "maxUnits": 10})).await;
         call("tasks", json!({"taskId": "thing", "runId": "thing"})).await;
+        let install = brain.post("/api/skills").bearer_auth(&token);
+        let install = install.json(&json!({"reference": "thing@1.0.0"})).send().await.unwrap();
+        assert_eq!(install.status(), 201);
         let put = brain
             .client
             .put(brain.url(&format!("/api/swarm/schedules/thing?{SWARM}")));
@@ -158,6 +165,7 @@ impl Things {
             };
             let text = ids.fill(&text);
             let text = text
+                .replace("{reference}", &format!("{rest}@1.0.0"))
                 .replace("{eventType}", &format!("{rest}.done"))
                 .replace("{version}", "1");
             match (text.find('{'), text.find('}')) {
