@@ -9,6 +9,7 @@
 mod governance;
 mod parts;
 mod signals;
+mod skills;
 mod startup;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use brain_config::Config;
+use brain_skills::plane::Plane;
 use brain_swarm::{
     audit,
     audit::checkpoints,
@@ -29,7 +31,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::parts::Parts;
-pub(crate) use self::{governance::read_policy, signals::stop_on_signal};
+pub(crate) use self::{
+    governance::read_policy,
+    signals::stop_on_signal,
+    skills::{Probes, sandbox_settings},
+};
 use crate::{exit::Verdict, health::Dependencies, recorder, traces};
 
 /// Time that the parts behind the server have to stop, each: a batch takes milliseconds, a statement has its time-out.
@@ -50,6 +56,8 @@ pub(crate) struct App {
     retention: Option<retention::Service>,
     governance: Governance,
     notices: Option<notices::Service>,
+    plane: Option<Plane>,
+    skill_tasks: Option<skills::Tasks>,
     checkpoints: Option<checkpoints::Service>,
     traces: Option<traces::Service>,
     /// Ends what hands round events.
@@ -132,7 +140,20 @@ impl App {
                 interval: config.audit.checkpoint_interval,
             })
         });
-        let (governance, notices) = governance::open(&config, policy, &postgres, &replica_id)?;
+        let opened = skills::open(&config, &postgres, &publisher).await;
+        let (governance, notices) = governance::open(&config, policy, &postgres, (&replica_id, &opened.availability))?;
+        let swarm_id = ids::SwarmId::new(config.swarm.swarm_id.as_str())?;
+        let run_id = ids::RunId::new(run_id)?;
+        let skill_tasks = skills::Tasks::new(
+            &config.skills,
+            &opened.availability,
+            calls.clone(),
+            skills::Place {
+                swarm_id: swarm_id.clone(),
+                run_id: run_id.clone(),
+                replica_id: &replica_id,
+            },
+        )?;
         let following = CancellationToken::new();
         let services = brain_http::Services {
             tails: tails::Tails::new(postgres.clone(), queue, following.clone()),
@@ -140,7 +161,8 @@ impl App {
             publisher,
             calls,
             governance: governance.clone(),
-            health: Arc::new(dependencies.health(event_bus)),
+            skills: opened.availability,
+            health: Arc::new(dependencies.health(event_bus, &opened.probes)),
             readiness: Arc::new(dependencies.readiness()),
             orchestrator: handle,
             schedules: bell,
@@ -150,8 +172,8 @@ impl App {
             defaults: event::Defaults {
                 tenant_id: ids::TenantId::single(),
                 generate: true,
-                swarm_id: Some(ids::SwarmId::new(config.swarm.swarm_id.as_str())?),
-                run_id: Some(ids::RunId::new(run_id)?),
+                swarm_id: Some(swarm_id),
+                run_id: Some(run_id),
                 traceparent: None,
             },
             max_event_bytes: config.bus.max_event_bytes,
@@ -172,6 +194,8 @@ impl App {
             checkpoints,
             governance,
             notices,
+            plane: opened.plane,
+            skill_tasks,
             traces,
             following,
             metrics,
@@ -207,6 +231,8 @@ impl App {
             checkpoints,
             governance,
             notices,
+            plane,
+            skill_tasks,
             traces,
             following,
             metrics,
@@ -218,6 +244,14 @@ impl App {
         // Before what it hands its events to, because parts stop in this order.
         if let Some(schedules) = schedules {
             parts.start("schedules", STOP_PATIENCE, |stop| schedules.run(stop));
+        }
+        if let Some(tasks) = skill_tasks {
+            parts.start("skill-tasks", STOP_PATIENCE, |stop| tasks.run(stop));
+        }
+        // After those who call skills.
+        if let Some(plane) = plane {
+            let interval = config.skills.refresh_interval;
+            parts.start("skills", STOP_PATIENCE, move |stop| plane.run(interval, stop));
         }
         parts.start("publish", STOP_PATIENCE, |stop| publishing.run(stop));
         if let Some(orchestrator) = orchestrator {

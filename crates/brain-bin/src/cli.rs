@@ -14,6 +14,8 @@ mod proposal;
 mod run;
 mod schedule;
 mod schema;
+mod skill;
+mod skill_registry;
 mod task;
 mod token;
 
@@ -36,6 +38,10 @@ pub(crate) use self::{
     run::RunCommand,
     schedule::{ScheduleCommand, SchedulePutArgs},
     schema::{SchemaCommand, SchemaFileArgs},
+    skill::{SandboxCommand, SkillCallArgs, SkillCommand, SkillInstallArgs},
+    skill_registry::{
+        RegistryChangeArgs, RegistryKeyCommand, RegistryPublisherCommand, RoleArgs, SkillRegistryCommand,
+    },
     task::{TaskCommand, TaskCreateArgs},
     token::{TokenCommand, TokenCreateArgs},
 };
@@ -122,6 +128,12 @@ pub(crate) enum Command {
     /// Stop everything that would be done to the world outside, at once and on every replica
     #[command(subcommand)]
     KillSwitch(KillSwitchCommand),
+    /// Install, call and remove skills, and keep signed registries of them
+    #[command(subcommand)]
+    Skill(SkillCommand),
+    /// Look at what confines skills on this machine
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
     /// List, export and verify the audit trail, and keep the key that signs it
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -22,8 +22,8 @@ use crate::profiles::Profile;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for a whole request. More than a server gives itself, so that its own answer comes first.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
-/// Time for an execution: the longest time limit of a capability, and what a server takes before and after it.
-const EXECUTION_TIMEOUT: Duration = MAX_TIME_LIMIT.saturating_add(Duration::from_secs(60));
+/// Time for an execution or a call of a skill: the longest time limit, and what a server takes before and after it.
+const EXECUTION_TIMEOUT: Duration = MAX_TIME_LIMIT.saturating_add(Duration::from_secs(120));
 /// Time for the health report: its checks have a time-out of their own.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for what is as long as what is stored.
@@ -132,8 +132,13 @@ impl Client {
     }
 
     /// Sends a change that is answered when something was done elsewhere, which may take its time.
-    pub(crate) async fn post_and_wait(&self, path: &[&str], body: Vec<u8>) -> Result<Value, Error> {
-        let request = self.request(Method::POST, path).timeout(EXECUTION_TIMEOUT);
+    pub(crate) async fn post_and_wait(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Vec<u8>,
+    ) -> Result<Value, Error> {
+        let request = self.request(Method::POST, path).query(query).timeout(EXECUTION_TIMEOUT);
         let request = request.header("content-type", "application/json").body(body);
         answer::document(self.send(request).await?).await
     }

@@ -17,9 +17,11 @@ mod migrate;
 mod profile;
 mod proposal;
 mod run;
+mod sandbox;
 mod schedule;
 mod schema;
 mod serve;
+mod skill;
 mod steering;
 mod task;
 mod token;
@@ -53,6 +55,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Delegation(command) => once(settings, async |config| delegation::run(&config, command).await),
         Command::Exemption(command) => once(settings, async |config| exemption::run(&config, command).await),
         Command::KillSwitch(command) => once(settings, async |config| kill_switch::run(&config, command).await),
+        Command::Skill(command) => skill::run(settings, command),
+        Command::Sandbox(command) => sandbox::run(settings, &command),
         Command::Audit(command) => audit::run(settings, command),
         Command::Whoami { output, server } => {
             once(settings, async |config| token::whoami(&config, &server, output).await)

@@ -11,6 +11,8 @@ use brain_connectivity::{
     redis::{Redis, RedisProbe},
 };
 
+use crate::app::Probes;
+
 /// Time that a check has. A little more than the usual time-outs, so that these can say what was waited for.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(6);
 
@@ -35,16 +37,16 @@ impl Dependencies {
         })
     }
 
-    /// Every check of the report; `event_bus` differs between a server and a command.
-    pub(crate) fn health(&self, event_bus: impl Probe + 'static) -> Health {
+    /// Every check of the report; the bus and the skills differ between a server and a command.
+    pub(crate) fn health(&self, event_bus: impl Probe + 'static, skills: &Probes) -> Health {
         Health::new(CHECK_TIMEOUT)
             .with(PostgresProbe::new(self.postgres.clone()))
             .with(RedisProbe::new(self.redis.clone()))
             .with(event_bus)
             .with(ArtifactStoreProbe::new(self.artifacts.clone()))
             .with(VectorStoreProbe::new(self.memory.clone()))
-            .with(brain_skills::probes::RegistryProbe)
-            .with(brain_skills::probes::SandboxProbe)
+            .with(skills.registry())
+            .with(skills.sandbox())
     }
 
     /// What must work before requests make sense: the database, with its migrations.

@@ -27,6 +27,8 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // This program is its own launcher of skills, which must be alone in its process.
+    brain_skills::sandbox::launcher::run_if_asked();
     // Every TLS user of the process shares this one provider; a second installation is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = cli::Cli::parse();

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use brain_config::Config;
 use brain_connectivity::postgres::Postgres;
+use brain_http::skills::Availability;
 use brain_swarm::governance::{
     Bell, Governance, Options, lint,
+    means::Means,
     policy::Policy,
     webhook::{Client, WebhookExecutor, notices},
 };
 
+use super::skills::SkillExecutor;
 use crate::exit::Usage;
 
 /// The policy of the configured file; one that cannot be used is a wrong configuration, said before anything is begun.
@@ -26,7 +29,7 @@ pub(super) fn open(
     config: &Config,
     policy: Policy,
     postgres: &Postgres,
-    replica_id: &str,
+    (replica_id, skills): (&str, &Availability),
 ) -> anyhow::Result<(Governance, Option<notices::Service>)> {
     let found = lint::lint(&policy);
     for finding in &found {
@@ -45,10 +48,14 @@ pub(super) fn open(
         .context("STUDIO_BRAIN_APPROVAL_WEBHOOK_URL")?
         .map(notices::Service::new)
         .unzip();
+    let skills = skills.clone();
     let governance = Governance::new(Options {
         postgres: postgres.clone(),
         policy,
-        executor: Box::new(move |targets| Arc::new(WebhookExecutor::new(client.clone(), targets.clone()))),
+        executor: Box::new(move |means| match means {
+            Means::Webhook(targets) => Arc::new(WebhookExecutor::new(client.clone(), (**targets).clone())),
+            Means::Skill(commands) => Arc::new(SkillExecutor::new(skills.clone(), commands.clone())),
+        }),
         notices: bell.map(|handle: notices::Handle| -> Bell { Arc::new(move || handle.ring()) }),
         replica_id: replica_id.to_owned(),
     });

@@ -112,7 +112,14 @@ pub(super) fn executor(definition: &Value) -> String {
         return String::new();
     };
     let limit = text(executor, "timeLimitSeconds");
-    format!("POST {} within {limit} s", text(executor, "url"))
+    match executor.get("skill") {
+        Some(_) => format!(
+            "command {} of the skill {} within {limit} s",
+            text(executor, "command"),
+            text(executor, "skill")
+        ),
+        None => format!("POST {} within {limit} s", text(executor, "url")),
+    }
 }
 
 fn shown(it: &Value) -> String {

@@ -6,6 +6,7 @@ use brain_config::Config;
 use brain_connectivity::health::Report;
 
 use self::bus::UnansweredBus;
+use crate::app::Probes;
 use crate::cli::{Format, HealthcheckArgs};
 use crate::client::{Client, Error};
 use crate::exit::Verdict;
@@ -32,7 +33,8 @@ pub(super) async fn run(config: &Config, args: &HealthcheckArgs) -> anyhow::Resu
 async fn from_here(config: &Config, unanswered: &Error) -> anyhow::Result<Report> {
     let dependencies = Dependencies::open(config)?;
     let event_bus = UnansweredBus::new(config.swarm.orchestrator_enabled, unanswered.to_string());
-    let report = dependencies.health(event_bus).report().await;
+    let skills = Probes::unserved("only a running brain knows; `brain sandbox check` looks at this machine");
+    let report = dependencies.health(event_bus, &skills).report().await;
     dependencies.close().await;
     Ok(report)
 }

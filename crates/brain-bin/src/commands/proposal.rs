@@ -173,7 +173,7 @@ async fn dispatch(
     body: Vec<u8>,
 ) -> anyhow::Result<Verdict> {
     let client = Client::new(config, &one.server)?;
-    let answer = client.post_and_wait(&path(proposal, Some(action)), body).await;
+    let answer = client.post_and_wait(&path(proposal, Some(action)), &[], body).await;
     let it = answer.map_err(|error| match error {
         // It may have been dispatched all the same.
         client::Error::Unanswered { .. } | client::Error::Busy { .. } => anyhow::Error::from(error).context(format!(

@@ -63,6 +63,10 @@ pub(crate) fn environment(config: &Config, overrides: &[(&str, &str)]) -> BTreeM
             "STUDIO_BRAIN_ARTIFACT_STORE_SECRET_KEY",
             secret(&config.artifacts.secret_key),
         ),
+        (
+            "STUDIO_BRAIN_SKILL_INSTALL_ROOT",
+            scratch_dir().join("skills").display().to_string(),
+        ),
         ("STUDIO_BRAIN_SWARM_ID", config.swarm.swarm_id.clone()),
         (
             "STUDIO_BRAIN_SWARM_ORCHESTRATOR_ENABLED",

@@ -21,6 +21,7 @@ mod outage;
 mod python_worker;
 mod round_trip;
 mod schemas;
+mod skills;
 mod steering;
 mod survival;
 mod task_calls;
