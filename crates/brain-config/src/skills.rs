@@ -42,6 +42,8 @@ pub struct Skills {
     pub runtime_allowlist: Vec<String>,
     /// The root of a signed registry that is trusted to begin with.
     pub registry_root: Option<PathBuf>,
+    /// The proxy through which a remote registry is reached.
+    pub registry_proxy: Option<Url>,
     /// Time between looks at a signed registry.
     pub refresh_interval: Duration,
     /// Publishers whose skills may be installed; empty allows all.
@@ -85,6 +87,7 @@ impl Skills {
             entry_timeout: Duration::ZERO,
             runtime_allowlist: Vec::new(),
             registry_root: None,
+            registry_proxy: None,
             refresh_interval: Duration::ZERO,
             publishers: Vec::new(),
             environment_allowlist: Vec::new(),
@@ -213,6 +216,13 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         Valid::Path,
         Access::OptionalPath(|config| &mut config.skills.registry_root),
         "The root.json of a signed (TUF) registry that is trusted to begin with; got on a way that is trusted, never from the registry itself.",
+    ),
+    setting(
+        "STUDIO_BRAIN_SKILL_REGISTRY_PROXY_URL",
+        "",
+        Valid::HttpUrl,
+        Access::OptionalUrl(|config| &mut config.skills.registry_proxy),
+        "Proxy through which the registry at STUDIO_BRAIN_SKILL_REGISTRY_REMOTE_BASE_URL is reached; empty: directly.",
     ),
     setting(
         "STUDIO_BRAIN_SKILL_REFRESH_INTERVAL_MS",

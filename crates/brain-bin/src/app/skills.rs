@@ -159,7 +159,16 @@ async fn offers(config: &Config, state: &Path) -> anyhow::Result<Offers> {
             format!("registry {}", local.display()),
         ),
     };
-    let registry = Registry::open(&source, &trust, state, registry::Settings::default()).await?;
+    let proxy = settings.registry_proxy.clone().map(|url| registry::Proxy {
+        http: Some(url.clone()),
+        https: Some(url),
+        except: String::new(),
+    });
+    let reading = registry::Settings {
+        proxy,
+        ..registry::Settings::default()
+    };
+    let registry = Registry::open(&source, &trust, state, reading).await?;
     Ok(Offers::Signed(Box::new(registry), name))
 }
 

@@ -17,7 +17,12 @@ const SECRET_WORDS: [&str; 9] = [
 ];
 
 /// Names that end in a secret word but are known to hold none.
-const HARMLESS: [[&str; 2]; 3] = [["fencing", "token"], ["artifact", "key"], ["object", "key"]];
+const HARMLESS: [[&str; 2]; 4] = [
+    ["fencing", "token"],
+    ["artifact", "key"],
+    ["object", "key"],
+    ["require", "signature"],
+];
 
 /// Whether a field of this name must not be shown: `password`, `admin_token`, `http.authorization`, `secretKey`.
 pub(super) fn is_secret(name: &str) -> bool {
@@ -78,6 +83,7 @@ mod tests {
             "keyspace",
             "fencing_token",
             "lease.fencing.token",
+            "STUDIO_BRAIN_SKILL_REQUIRE_SIGNATURE",
             "duration_ms",
         ] {
             assert!(!is_secret(name), "{name}");

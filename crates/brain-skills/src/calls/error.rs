@@ -73,7 +73,7 @@ pub enum Error {
     #[error("the skill refused: {0}")]
     Refused(RpcError),
     /// What it should get does not fit into a frame.
-    #[error("the payload needs {bytes} bytes, at most {limit} are sent to a skill; hand it over as an artifact")]
+    #[error("the payload needs {bytes} bytes, at most {limit} are sent to a skill; send less, or in parts")]
     PayloadTooLarge {
         /// How much it is.
         bytes: usize,
