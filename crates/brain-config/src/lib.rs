@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 mod access;
+pub mod address;
 mod artifacts;
 mod audit;
 mod bus;

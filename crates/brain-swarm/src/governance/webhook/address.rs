@@ -5,11 +5,11 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
-use brain_config::IpNet;
+use brain_config::{IpNet, address::is_public};
 use hyper::{Uri, header::HeaderValue};
 use rustls::pki_types::ServerName;
 use url::{Position, Url};
@@ -209,46 +209,6 @@ impl fmt::Display for Target {
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Target({self})")
-    }
-}
-
-/// Whether an address is one of the public internet. What is not known to be public is not.
-#[must_use]
-pub fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
-
-/// The registry of special-purpose addresses (RFC 6890 and what followed), without those that are routed globally.
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    !matches!(
-        (a, b, c),
-        (0 | 10 | 127, ..)
-            | (100, 64..=127, _)
-            | (169, 254, _)
-            | (172, 16..=31, _)
-            | (192, 168, _)
-            | (192, 0, 0 | 2)
-            | (192, 88, 99)
-            | (198, 18 | 19, _)
-            | (198, 51, 100)
-            | (203, 0, 113)
-            | (224..=255, ..)
-    )
-}
-
-/// Global unicast without what carries other protocols: tunnels lead to whatever address is inside of them. Translated addresses
-/// (NAT64) are what they are translated to; everything outside of `2000::/3` is local, reserved, or deprecated.
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    match address.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
-        // 2001::/23: Teredo, ORCHID, benchmarks and other assignments to protocols. 2001:db8::/32 and 3fff::/20: documentation.
-        // 2002::/16: 6to4.
-        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
-        [first, ..] => first & 0xe000 == 0x2000,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the guard lets through: examples of every trick, and properties over all addresses.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -11,6 +13,7 @@ const NOT_PUBLIC: &[&str] = &[
     "10.0.0.0/8",
     "100.64.0.0/10",
     "127.0.0.0/8",
+    "168.63.129.16/32",
     "169.254.0.0/16",
     "172.16.0.0/12",
     "192.0.0.0/24",
@@ -120,6 +123,7 @@ proptest! {
         prop_assert!(!outer([0, 0, 0, 0, 0, 0, high, low]), "compatible");
         prop_assert!(!outer([0, 0, 0, 0, 0xffff, 0, high, low]), "translated");
         prop_assert!(!outer([0x64, 0xff9b, 1, 0, 0, 0, high, low]), "local NAT64");
+        prop_assert!(!outer([0x2606, 0x2800, 0x21f, 0, 0, 0x5efe, high, low]), "ISATAP");
         prop_assert!(!outer([0x2002, high, low, 0, 0, 0, 0, 1]), "6to4");
         prop_assert!(!outer([0x2001, 0, 0x4136, 0xe378, 0x8000, 0x63bf, !high, !low]), "Teredo");
     }
