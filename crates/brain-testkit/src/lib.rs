@@ -18,6 +18,7 @@
 //! being skipped.
 
 mod database;
+pub mod python;
 mod servers;
 mod stack;
 mod template;

@@ -23,6 +23,7 @@ use brain_skills::{
     digest::Digest,
     registry::{Clock, Error, Registry, Resolved, Settings, Source, TrustRoot},
 };
+use brain_testkit::python;
 use jiff::Timestamp;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/registry");
@@ -31,62 +32,12 @@ const INSTALLED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/python-tuf-7.0.1"
 /// When the repositories that python-tuf made are read.
 const MADE_FOR: &str = "2030-01-01T00:00:00Z";
 
-/// The first Python that has pip: the first `python3` on `PATH` may lack it where the system's has it.
-fn python() -> &'static str {
-    let has_pip = |python: &&str| {
-        let mut probe = Command::new(python);
-        probe.args(["-m", "pip", "--version"]);
-        let silent = probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        silent.status().is_ok_and(|status| status.success())
-    };
-    let found = ["python3", "/usr/bin/python3"].into_iter().find(has_pip);
-    found.expect("python3 with pip is there (Debian: apt-get install python3-pip)")
-}
-
-/// Installs python-tuf where it is not yet: beside its place first, so that half of it is never found there.
-fn install(python: &str) -> PathBuf {
-    let place = Path::new(INSTALLED);
-    if place.exists() {
-        return place.to_owned();
-    }
-    let fresh = PathBuf::from(format!("{INSTALLED}.{}", std::process::id()));
-    let output = Command::new(python)
-        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"])
-        .arg("--require-hashes")
-        .arg("--requirement")
-        .arg(Path::new(FOLDER).join("requirements.txt"))
-        .arg("--target")
-        .arg(&fresh)
-        // A user's own settings may ask for what does not go with a target folder.
-        .envs([
-            ("PIP_USER", "0"),
-            ("PIP_REQUIRE_VIRTUALENV", "0"),
-            ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
-            ("PIP_ROOT_USER_ACTION", "ignore"),
-            ("PIP_NO_INPUT", "1"),
-        ])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "pip: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    // Another test process may have been faster.
-    if std::fs::rename(&fresh, place).is_err() {
-        std::fs::remove_dir_all(&fresh).unwrap();
-    }
-    assert!(place.exists());
-    place.to_owned()
-}
-
 /// Runs one of the scripts with python-tuf; returns what it prints.
 fn with_python_tuf(script: &str, arguments: &[&Path]) -> String {
     static READY: OnceLock<(&str, PathBuf)> = OnceLock::new();
     let (python, packages) = READY.get_or_init(|| {
-        let python = python();
-        (python, install(python))
+        let python = python::python();
+        (python, python::install(python, FOLDER.as_ref(), INSTALLED.as_ref()))
     });
     let output = Command::new(python)
         .arg(Path::new(FOLDER).join(script))

@@ -2,67 +2,24 @@
 //!
 //! It is installed by `python3 -m pip` with every hash checked, once for each target directory. Without it the test fails.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use brain_skills::{
     calls::{Answer, Call, Error, Failure, Pool, Protocol, Settings, Sink, Skill, Terms},
     digest::Digest,
     launch::{Limits, Program},
 };
+use brain_testkit::python;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::plain::{Plain, python};
+use super::plain::Plain;
 
 /// The example has the versions and hashes.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../skills/examples/mcp-time");
 /// The pinned version, in the name of its folder: another one is installed beside it.
 const INSTALLED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/mcp-server-time-2026.10.19");
-
-/// Installs the server where it is not yet: beside its place first, so that half of it is never found there.
-fn install() -> PathBuf {
-    let place = Path::new(INSTALLED);
-    if place.exists() {
-        return place.to_owned();
-    }
-    let fresh = place.with_extension(std::process::id().to_string());
-    let output = Command::new(python())
-        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"])
-        .arg("--require-hashes")
-        .arg("--requirement")
-        .arg(Path::new(FOLDER).join("requirements.txt"))
-        .arg("--target")
-        .arg(&fresh)
-        // A user's own settings may ask for what does not go with a target folder.
-        .envs([
-            ("PIP_USER", "0"),
-            ("PIP_REQUIRE_VIRTUALENV", "0"),
-            ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
-            ("PIP_ROOT_USER_ACTION", "ignore"),
-            ("PIP_NO_INPUT", "1"),
-        ])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "pip: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    // Another test process may have been faster.
-    if std::fs::rename(&fresh, place).is_err() {
-        std::fs::remove_dir_all(&fresh).unwrap();
-    }
-    assert!(place.exists());
-    place.to_owned()
-}
 
 struct Server {
     code: PathBuf,
@@ -104,7 +61,9 @@ async fn an_unmodified_server_from_a_package_serves_its_tools() {
         ..Settings::default()
     };
     let server = Server {
-        code: tokio::task::spawn_blocking(install).await.unwrap(),
+        code: tokio::task::spawn_blocking(|| python::install(python::python(), FOLDER.as_ref(), INSTALLED.as_ref()))
+            .await
+            .unwrap(),
         pool: Pool::new(Arc::new(Plain), settings),
     };
     let arguments = json!({"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"});
