@@ -10,6 +10,7 @@ mod delegation;
 mod doctor;
 mod event;
 mod exemption;
+mod given;
 mod healthcheck;
 mod kill_switch;
 mod listing;

@@ -1,11 +1,9 @@
 //! `brain schema`: lists, shows, registers and checks the schemas of event types.
 
-use std::path::Path;
-
-use anyhow::{Context as _, bail};
 use brain_config::Config;
 use serde_json::{Value, json};
 
+use super::given::{object, object_in};
 use super::listing::{self, Column, moment, pretty, text};
 use crate::cli::{Format, SchemaCommand, SchemaFileArgs};
 use crate::client::Client;
@@ -66,7 +64,7 @@ pub(super) async fn run(config: &Config, command: SchemaCommand) -> anyhow::Resu
             server,
         } => {
             let payload = match &file {
-                Some(file) => object(&read(file)?, &file.display().to_string())?,
+                Some(file) => object_in(file)?,
                 None => object(&payload.unwrap_or_default(), "--payload")?,
             };
             let mut body = json!({ "type": kind, "payload": payload });
@@ -102,7 +100,7 @@ fn verdict(answer: &Value, field: &str) -> Verdict {
 
 /// What the options say; what they leave out is for the server to choose.
 fn body(args: &SchemaFileArgs) -> anyhow::Result<Vec<u8>> {
-    let schema = object(&read(&args.file)?, &args.file.display().to_string())?;
+    let schema = object_in(&args.file)?;
     let mut body = json!({ "type": args.kind, "schema": schema });
     if let Some(compatibility) = &args.compatibility {
         body["compatibility"] = compatibility.as_str().into();
@@ -111,22 +109,6 @@ fn body(args: &SchemaFileArgs) -> anyhow::Result<Vec<u8>> {
         body["version"] = version.into();
     }
     Ok(serde_json::to_vec(&body)?)
-}
-
-fn object(text: &str, from: &str) -> anyhow::Result<Value> {
-    let value: Value = serde_json::from_str(text).with_context(|| format!("{from} is not JSON"))?;
-    if !value.is_object() {
-        bail!("{from} must hold a JSON object");
-    }
-    Ok(value)
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    let read = match path.as_os_str() == "-" {
-        true => std::io::read_to_string(std::io::stdin().lock()),
-        false => std::fs::read_to_string(path),
-    };
-    read.with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn print(document: &Value, output: Format, table: fn(&Value) -> String) -> anyhow::Result<()> {

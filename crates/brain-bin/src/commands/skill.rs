@@ -3,12 +3,11 @@
 mod check;
 mod registry;
 
-use std::path::Path;
-
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use brain_config::Config;
 use serde_json::Value;
 
+use super::given::{object, object_in};
 use super::listing::{self, Column, moment, pretty, text};
 use super::steering::{Body, print};
 use crate::cli::{SettingsArgs, SkillCallArgs, SkillCommand, SkillInstallArgs};
@@ -101,7 +100,7 @@ async fn install(config: &Config, args: &SkillInstallArgs) -> anyhow::Result<()>
 
 async fn call(config: &Config, args: &SkillCallArgs) -> anyhow::Result<()> {
     let payload = match &args.file {
-        Some(file) => object(&read(file)?, &file.display().to_string())?,
+        Some(file) => object_in(file)?,
         None => object(&args.payload, "--payload")?,
     };
     let body = Body::default()
@@ -118,22 +117,6 @@ async fn call(config: &Config, args: &SkillCallArgs) -> anyhow::Result<()> {
             .collect();
         lines.join("\n")
     })
-}
-
-fn object(text: &str, from: &str) -> anyhow::Result<Value> {
-    let value: Value = serde_json::from_str(text).with_context(|| format!("{from} is not JSON"))?;
-    if !value.is_object() {
-        bail!("{from} must hold a JSON object");
-    }
-    Ok(value)
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    let read = match path.as_os_str() == "-" {
-        true => std::io::read_to_string(std::io::stdin().lock()),
-        false => std::fs::read_to_string(path),
-    };
-    read.with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn reference(skill: &Value) -> String {

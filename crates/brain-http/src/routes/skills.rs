@@ -74,6 +74,13 @@ fn served(app: &App) -> Result<&Skills, Problem> {
     app.services.skills.served().map_err(Problem::from)
 }
 
+/// The skill that a path names; such paths take no parameters.
+fn asked(path: Segment, uri: &Uri) -> Result<SkillRef, Problem> {
+    let Reference(skill) = segment("reference", path)?;
+    Query::parse(uri.query(), &[])?;
+    Ok(skill)
+}
+
 /// The installed skills of a tenant, by name and version.
 pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["cursor", "limit"])?;
@@ -139,8 +146,7 @@ pub(crate) async fn show(
     path: Segment,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let Reference(skill) = segment("reference", path)?;
-    Query::parse(uri.query(), &[])?;
+    let skill = asked(path, &uri)?;
     reply::thing(&skills::installed(&app.services.postgres, &caller.tenant_id, &skill).await?)
 }
 
@@ -151,8 +157,7 @@ pub(crate) async fn remove(
     path: Segment,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let Reference(skill) = segment("reference", path)?;
-    Query::parse(uri.query(), &[])?;
+    let skill = asked(path, &uri)?;
     let skills = served(&app)?.clone();
     let removing = app.to_the_end(async move {
         skills.remove(&caller.tenant_id, &skill, &caller.id).await?;
@@ -181,8 +186,7 @@ pub(crate) async fn verify(
     path: Segment,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let Reference(skill) = segment("reference", path)?;
-    Query::parse(uri.query(), &[])?;
+    let skill = asked(path, &uri)?;
     let problem = served(&app)?.verify(&caller.tenant_id, &skill).await?;
     reply::json(
         StatusCode::OK,
@@ -251,8 +255,7 @@ pub(crate) async fn call(
     path: Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Reference(skill) = segment("reference", path)?;
-    Query::parse(request.uri().query(), &[])?;
+    let skill = asked(path, request.uri())?;
     let given: GivenCall = object::read(&app, request).await?;
     let skills = served(&app)?;
     let limit = match given.timeout_ms.map(Duration::from_millis) {

@@ -139,19 +139,13 @@ impl<'a> Caller<'a> {
         self.ask(Method::POST, &format!("/{reference}/call"), Some(body)).await
     }
 
+    async fn page(&self, path: &str) -> Value {
+        let request = self.brain.client.get(self.brain.url(path)).bearer_auth(&self.token);
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
     async fn actions(&self) -> Vec<String> {
-        let url = self.brain.url("/api/capabilities/audit?actionPrefix=skill.");
-        let page: Value = self
-            .brain
-            .client
-            .get(url)
-            .bearer_auth(&self.token)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let page = self.page("/api/capabilities/audit?actionPrefix=skill.").await;
         let records = page["records"].as_array().unwrap().iter().rev();
         records
             .map(|record| format!("{} {}", record["action"], record["metadata"]["stage"]))
@@ -159,18 +153,7 @@ impl<'a> Caller<'a> {
     }
 
     async fn told(&self) -> Vec<(String, Value)> {
-        let url = self.brain.url("/api/swarm/events");
-        let page: Value = self
-            .brain
-            .client
-            .get(url)
-            .bearer_auth(&self.token)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let page = self.page("/api/swarm/events").await;
         let events = page["events"].as_array().unwrap().iter();
         let told = events.map(|event| (event["type"].as_str().unwrap().to_owned(), event["payload"].clone()));
         told.filter(|(kind, _)| kind.starts_with("skill.")).collect()
